@@ -1,0 +1,1 @@
+// A room with no source of its own yet.
