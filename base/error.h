@@ -28,7 +28,6 @@ class Error : public std::runtime_error {
 }  // namespace isochrone
 
 /// Holds unless we made a mistake. No input may reach a failing one.
-#define ISO_CHECK(condition) \
-  ((condition) ? (void)0 : ::isochrone::CheckFailed(#condition, __FILE__, __LINE__, ""))
+#define ISO_CHECK(condition) ((condition) ? (void)0 : ::isochrone::CheckFailed(#condition, __FILE__, __LINE__, ""))
 #define ISO_CHECK_NOTE(condition, note) \
   ((condition) ? (void)0 : ::isochrone::CheckFailed(#condition, __FILE__, __LINE__, (note)))

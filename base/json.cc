@@ -97,8 +97,9 @@ Json Json::Text(std::string_view text, const std::string& name) {
   } catch (const nlohmann::json::parse_error& e) {
     const std::string at = LineAndColumn(text, e.byte);
     const bool truncated = e.byte > text.size();
-    throw Error(name, truncated ? "ends in the middle of a value (" + at + ")" : "is not valid JSON at " + at,
-                truncated ? "the file seems cut off; fetch it again" : "check for a missing quote, comma or bracket there");
+    throw Error(
+        name, truncated ? "ends in the middle of a value (" + at + ")" : "is not valid JSON at " + at,
+        truncated ? "the file seems cut off; fetch it again" : "check for a missing quote, comma or bracket there");
   } catch (const nlohmann::json::exception& e) {
     throw Error(name, std::string("holds a value that cannot be read: ") + e.what(), "numbers must be finite");
   }
@@ -228,7 +229,8 @@ std::size_t Json::OneOf(const std::vector<std::string>& names) const {
   const auto it = std::find(names.begin(), names.end(), word);
   if (it != names.end()) return static_cast<std::size_t>(it - names.begin());
   const std::string nearest = Nearest(word, names);
-  Fail("is not known here", (nearest.empty() ? "" : "did you mean \"" + nearest + "\"? ") + ("known: " + JoinedWith(names, "and")));
+  Fail("is not known here",
+       (nearest.empty() ? "" : "did you mean \"" + nearest + "\"? ") + ("known: " + JoinedWith(names, "and")));
 }
 
 std::string Nearest(std::string_view word, const std::vector<std::string>& candidates) {

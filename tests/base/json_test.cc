@@ -21,8 +21,9 @@ std::string MessageOf(void (*action)()) {
 }  // namespace
 
 TEST_CASE("an unknown key is refused with the nearest known one", "[json]") {
-  CHECK(MessageOf([] { Json::Text(R"({"tensr": 8})", "s.json").Allow({"tensor", "pipeline"}); }) ==
-        "s.json: /tensr = 8\n  is not a known key\n  did you mean \"tensor\"?");
+  CHECK(MessageOf([] {
+          Json::Text(R"({"tensr": 8})", "s.json").Allow({"tensor", "pipeline"});
+        }) == "s.json: /tensr = 8\n  is not a known key\n  did you mean \"tensor\"?");
 }
 
 TEST_CASE("a missing key names the key", "[json]") {
