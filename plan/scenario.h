@@ -1,0 +1,202 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/units.h"
+#include "plan/dtype.h"
+#include "plan/layout.h"
+#include "plan/op.h"
+#include "plan/schedule.h"
+
+namespace isochrone::plan {
+
+// ---- model --------------------------------------------------------------------------------------------------------
+
+enum class MlpKind : std::uint8_t { kGelu, kSwiglu, kGeglu, kSquaredRelu, kRelu };
+enum class PositionKind : std::uint8_t { kLearned, kRotary, kAlibi, kNone };
+
+/// Mixture of experts. `capacity_factor` 0: dropless. `padded`: every expert padded to the fullest.
+struct MoeSpec {
+  int experts = 0, topk = 1;
+  std::int64_t ffn = 0;         // of one expert
+  int shared_experts = 0;       // always on
+  std::int64_t shared_ffn = 0;  // of all shared experts together
+  int dense_layers = 0;         // first layers with a dense MLP
+  int every = 1;                // every n-th layer is an expert layer
+  double capacity_factor = 0;
+  bool padded = false;
+};
+
+/// Multi-head latent attention. DeepSeek-V2, arXiv 2405.04434.
+struct MlaSpec {
+  int q_lora = 0, kv_lora = 0, qk_nope = 0, qk_rope = 0, v = 0;  // q_lora 0: queries are not compressed
+};
+
+/// Mamba-2 mixer. arXiv 2405.21060.
+struct MambaSpec {
+  int state = 128, groups = 8, head_dim = 64, convolution = 4, expand = 2;
+};
+
+struct Model {
+  std::string name;
+  int layers = 0;
+  std::int64_t hidden = 0, heads = 0, kv_heads = 0, head_dim = 0, ffn = 0;
+  MlpKind mlp = MlpKind::kGelu;
+  NormKind normalization = NormKind::kLayer;
+  PositionKind position = PositionKind::kLearned;
+  bool linear_bias = true;
+  bool causal = true;
+  bool tied_embeddings = true;
+  double dropout = 0;  // > 0: dropout ops and masks exist
+  std::int64_t sequence = 0, vocabulary = 0;
+  std::optional<MoeSpec> moe;
+  std::optional<MlaSpec> mla;
+  std::optional<MambaSpec> mamba;
+  int mtp_layers = 0;       // multi-token-prediction layers after the last
+  std::int64_t window = 0;  // sliding-window tokens; 0: none
+  int window_every = 1;     // every n-th layer is windowed
+  std::string pattern;  // hybrid: one letter a layer, M Mamba-2, * attention, - MLP; empty: attention + MLP each layer
+};
+
+// ---- hardware -----------------------------------------------------------------------------------------------------
+
+/// One GPU. Bandwidths in one direction. A rate of 0: the hardware has no such format.
+struct Gpu {
+  std::string name;                                             // "a100_sxm_80gb", also names the efficiency profile
+  std::string architecture;                                     // "volta", "ampere", "hopper", "blackwell"
+  FlopsPerSecond fp64, fp32, tf32, fp16, bf16, fp8, fp4, int8;  // dense
+  Bytes memory;                                                 // as the driver reports it
+  BytesPerSecond memory_bandwidth;
+  Bytes l2_cache;
+  int multiprocessors = 0;
+  double boost_clock_hz = 0;
+  double power_w = 0;
+};
+
+enum class NodeLink : std::uint8_t { kNone, kNvswitch, kNvlinkMesh, kNvlinkPairs, kPcie };
+
+/// A server: GPUs, what joins them, what leads out. `domain_gpus`: GPUs that one NVLink domain joins, over several
+/// servers where it is larger than `gpus` (GB200 NVL72: gpus 4, domain_gpus 72).
+struct Node {
+  std::string name;
+  Gpu gpu;
+  int gpus = 8;
+  NodeLink link = NodeLink::kNvswitch;
+  BytesPerSecond link_bandwidth;  // of one GPU to its peers, one direction
+  Seconds link_latency;
+  int domain_gpus = 8;
+  int nics = 0;
+  BytesPerSecond nic_bandwidth;  // each, one direction
+  Seconds nic_latency;
+  Bytes host_memory;
+  BytesPerSecond host_bandwidth;  // of one GPU to host memory, one direction
+  Bytes nvme;
+  BytesPerSecond nvme_read, nvme_write;  // of the node
+  BytesPerSecond InterNode() const { return nics * nic_bandwidth; }
+};
+
+struct Cluster {
+  std::string name;
+  Node node;
+  int nodes = 1;
+  double oversubscription = 1;  // of the fabric above the leaf switches
+  std::string fabric_json;      // the "fabric" object as text, read by the network engine; empty: none given
+  int Gpus() const { return nodes * node.gpus; }
+};
+
+// ---- batch and strategy ---------------------------------------------------------------------------------------------
+
+struct Batch {
+  std::int64_t sequences = 0;   // global batch
+  std::int64_t microbatch = 1;  // sequences
+};
+
+enum class Recompute : std::uint8_t { kNone, kSelective, kSelectiveOp, kFull };
+enum class Sharding : std::uint8_t { kNone, kZero1, kZero2, kZero3 };
+enum class AttentionForm : std::uint8_t { kUnfused, kFlash };
+enum class ContextForm : std::uint8_t { kRing, kAllGather, kUlysses };
+enum class OffloadTarget : std::uint8_t { kNone, kHost, kNvme };
+enum class RankOrder : std::uint8_t { kDataInner, kPipelineInner };  // tp-cp-dp-pp, tp-cp-pp-dp
+
+/// How the model is spread and run. One table in scenario.cc gives each key its default; every answer echoes them.
+struct Strategy {
+  int tensor = 1, pipeline = 1, data = 1, context = 1, expert = 1, expert_tensor = 1;
+  ScheduleKind schedule = ScheduleKind::k1f1b;
+  std::string schedule_text;  // schedule = "text": a file with the order
+  int chunks_per_rank = 1;
+  int first_stage_layers = 0, last_stage_layers = 0;  // 0: even, remainder spread as documented
+  bool account_embedding_in_split =
+      false;  // embedding and loss each count as a layer when layers are split (Megatron's flags)
+  bool sequence_parallel = false;
+  bool overlap_tensor = false;  // tensor communication beside GEMMs
+  bool overlap_data = false;    // gradient reduction beside the backward pass
+  bool overlap_parameter_gather = false;
+  bool overlap_pipeline = false;  // messages beside compute
+  bool scatter_gather = true;     // pipeline messages cut by tp when sequence parallelism is off
+  ContextForm context_form = ContextForm::kRing;
+  Recompute recompute = Recompute::kNone;
+  int recompute_layers = 0;  // full: only the first n layers of each stage; 0: all
+  Sharding optimizer_sharding = Sharding::kNone;
+  int shard_group = 0;  // HSDP: ranks per shard group; 0: the whole data-parallel group
+  bool zero2_reduce_every_microbatch = false;
+  Dtype precision = Dtype::kBf16;
+  Dtype gradient_dtype = Dtype::kFp32;         // of accumulated gradients
+  Dtype gradient_reduce_dtype = Dtype::kFp32;  // on the wire
+  std::string fp8_recipe = "delayed";
+  AttentionForm attention = AttentionForm::kFlash;
+  OptimizerKind optimizer = OptimizerKind::kAdam;
+  Dtype moment_dtype = Dtype::kFp32;
+  int galore_rank = 0;
+  OffloadTarget offload_optimizer = OffloadTarget::kNone, offload_parameters = OffloadTarget::kNone,
+                offload_gradients = OffloadTarget::kNone, offload_activations = OffloadTarget::kNone;
+  RankOrder rank_order = RankOrder::kDataInner;
+  bool compiled = false;  // elementwise chains fused by a compiler
+  bool fused_kernels = true;
+  double expert_load_zipf = 0;              // 0: balanced
+  std::vector<double> expert_load;          // shares from a file; empty: by expert_load_zipf
+  std::string framework = "megatron_core";  // names the profile of what surrounds the kernels
+};
+
+/// What the paper printed, for comparison; never read by an engine.
+struct Published {
+  std::optional<Seconds> step_time;
+  std::string source;
+};
+
+struct Scenario {
+  std::string file;  // where it was read, for messages
+  std::string question;
+  Model model;
+  Cluster cluster;
+  Batch batch;
+  Strategy strategy;
+  std::optional<Published> published;
+  std::vector<std::string> defaults;  // strategy keys that took their default, "key = value"
+
+  int Microbatches() const { return static_cast<int>(batch.sequences / (batch.microbatch * strategy.data)); }
+};
+
+/// Reads and checks. References resolve next to the file, then in the installed catalogue. Throws Error.
+Scenario ReadScenario(const std::string& path);
+
+/// Reads parts. `path` is a catalogue name or a file; a model may also be a Hugging Face config.json.
+Model ReadModel(const std::string& path);
+Gpu ReadGpu(const std::string& path);
+Node ReadNode(const std::string& path);
+
+/// Throws Error where degrees do not divide, ranks exceed GPUs, …; `ReadScenario` has called it.
+void Check(const Scenario& scenario);
+
+/// Degrees and rank order as a layout; gpus_per_node is the NVLink domain.
+Layout LayoutOf(const Scenario& scenario);
+
+/// The folder that holds models/, hardware/, clusters/ …: $ISOCHRONE_CATALOGUE, ../share/isochrone/scenarios next to
+/// the binary, or scenarios/ of the source tree that built it.
+std::string CatalogueFolder();
+
+}  // namespace isochrone::plan

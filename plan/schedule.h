@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/units.h"
+#include "plan/program.h"
+
+namespace isochrone::plan {
+
+enum class ScheduleKind : std::uint8_t {
+  kGpipe,
+  k1f1b,
+  kInterleaved1f1b,
+  kZbH1,
+  kZbH2,
+  kZbV,
+  kVHalf,
+  kVMin,
+  kDualPipe,
+  kDualPipeV,
+  kZbAuto1p,
+  kZbAuto2p,
+  kText
+};
+const std::vector<std::string>& ScheduleNames();  // "gpipe", "1f1b", "interleaved_1f1b", "zb_h1", …
+
+/// One entry of a rank's order. `chunk` is local to the rank. kOverlapped runs a forward and a backward pass of two
+/// microbatches as one (DualPipe): the forward is (chunk, microbatch), the backward (chunk_b, microbatch_b).
+struct Task {
+  Phase phase = Phase::kForward;
+  std::uint8_t chunk = 0, chunk_b = 0;
+  std::int32_t microbatch = 0, microbatch_b = 0;
+  bool operator==(const Task&) const = default;
+};
+
+/// Where the stages live. A pipeline has `ranks` ranks with `chunks` chunks each. Direction 0 flows through stages
+/// 0 … stages−1; a bidirectional schedule has direction 1, whose stages are a second copy of the model (`stages`
+/// again).
+struct Placement {
+  int ranks = 1, chunks = 1, stages = 1, directions = 1;
+  std::vector<std::int16_t> stage;     // [rank * chunks + chunk]
+  std::vector<std::int8_t> direction;  // [rank * chunks + chunk]
+  std::vector<std::int32_t> slot;      // [direction * stages + stage] -> rank * chunks + chunk
+
+  int StageOf(int rank, int chunk) const { return stage[rank * chunks + chunk]; }
+  int DirectionOf(int rank, int chunk) const { return direction[rank * chunks + chunk]; }
+  int RankOf(int dir, int s) const { return slot[dir * stages + s] / chunks; }
+  int ChunkOf(int dir, int s) const { return slot[dir * stages + s] % chunks; }
+  bool operator==(const Placement&) const = default;
+};
+
+/// Every rank's tasks in the order in which it runs them.
+///
+/// Implied edges: Forward(s) after Forward(s−1) of the same microbatch and direction; Backward or BackwardInput(s)
+/// after the same of s+1 and after Forward(s); BackwardWeight(s) after BackwardInput(s). Between ranks an edge is a
+/// message: activations forward, gradients backward, sent when the producing task ends.
+struct Schedule {
+  ScheduleKind kind = ScheduleKind::k1f1b;
+  int microbatches = 1;
+  Placement placement;
+  std::vector<std::vector<Task>> order;  // [rank]
+  bool operator==(const Schedule&) const = default;
+};
+
+/// Times that a schedule may look at when it orders tasks. Unit costs are the default.
+struct StageCosts {
+  Seconds forward{1}, backward_input{1}, backward_weight{1}, message{0};
+};
+struct ScheduleShape {
+  ScheduleKind kind = ScheduleKind::k1f1b;
+  int ranks = 1, chunks = 1, microbatches = 1;
+};
+
+/// Throws Error (place, fault, nearest legal setting) where the shape is impossible for the kind.
+Schedule BuildSchedule(const ScheduleShape& shape, const StageCosts& costs = {});
+
+/// What a schedule promises with uniform stages and free messages; the event engine must agree.
+struct ScheduleTheory {
+  bool exact = true;            // false: `makespan` and `peak` are upper bounds
+  Seconds makespan;             // of the pipeline part
+  Seconds ideal;                // work of the busiest rank
+  double peak_activations = 0;  // largest number of microbatch·chunk activations alive on one rank
+};
+ScheduleTheory TheoryOf(const ScheduleShape& shape, const StageCosts& costs);
+
+/// Text form: one line per rank in the notation of the pipeline papers, see docs/words.md.
+std::string Print(const Schedule& schedule);
+Schedule ParseSchedule(std::string_view text, const std::string& name);
+
+/// Throws Error naming rank and task: each microbatch passes each chunk once per phase, order can be played without a
+/// circle (the message says who waits for whom), messages match first-in-first-out per pair and direction.
+void Validate(const Schedule& schedule);
+
+}  // namespace isochrone::plan
