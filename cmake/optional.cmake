@@ -38,7 +38,7 @@ endif()
 _iso_settle(MPI "${found}" "${MPI_CXX_LIBRARY_VERSION_STRING}${MPI_CXX_COMPILER}" "no mpicxx (Debian: libopenmpi-dev openmpi-bin)")
 
 # CUDA: the language, with one shared runtime (a second, static one would come in beside NCCL's); link CUDA::cudart.
-# CMake 3.25 ignores CMAKE_CUDA_STANDARD 20 without a word, so the flag is given by hand.
+# C++20 is a flag of ours because CMake 3.25 drops CMAKE_CUDA_STANDARD 20 without a word.
 set(found OFF)
 if(NOT ISO_CUDA STREQUAL "OFF")
   find_program(ISO_NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
@@ -49,7 +49,8 @@ if(NOT ISO_CUDA STREQUAL "OFF")
     set(CMAKE_CUDA_ARCHITECTURES 80 90 CACHE STRING "")
     set(CMAKE_CUDA_RUNTIME_LIBRARY Shared CACHE STRING "")
     enable_language(CUDA)
-    set(CMAKE_CUDA_STANDARD 17)
+    unset(CMAKE_CUDA_STANDARD)
+    string(APPEND CMAKE_CUDA_FLAGS " -std=c++20")
     find_package(CUDAToolkit QUIET)
     set(found ${CUDAToolkit_FOUND})
   endif()

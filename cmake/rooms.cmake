@@ -6,6 +6,7 @@ set(ISO_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conver
 if(ISO_WERROR)
   list(APPEND ISO_WARNINGS -Werror)
 endif()
+set(ISO_WARNINGS "$<$<COMPILE_LANGUAGE:CXX>:${ISO_WARNINGS}>")  # nvcc has its own
 set(ISO_SANITIZE "" CACHE STRING "Sanitizers for everything built here: address,undefined or thread")
 if(ISO_SANITIZE)
   add_compile_options(-fsanitize=${ISO_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
