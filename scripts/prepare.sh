@@ -10,9 +10,9 @@ packages() {
 # missing NAME...: those that are not installed, one a line.
 missing() {
   local installed name
-  installed=" $(dpkg-query -W -f='${db:Status-Abbrev} ${Package}\n' "$@" 2>/dev/null | awk '$1 == "ii" { print $2 }' | tr '\n' ' ') "
+  installed=$(dpkg-query -W -f='${db:Status-Abbrev} ${Package}\n' "$@" 2>/dev/null) || true  # fails when one is unknown
   for name in "$@"; do
-    [[ $installed == *" $name "* ]] || printf '%s\n' "$name"
+    grep -qxE "ii +$name" <<<"$installed" || printf '%s\n' "$name"
   done
 }
 
