@@ -101,6 +101,7 @@ build() {
   local preset=$1
   shift
   mkdir -p "$root/build/$preset"
+  if [[ -z ${CCACHE_DIR-} && ! -w ${HOME-} ]]; then export CCACHE_DIR="$root/build/.ccache"; fi  # a HOME that cannot be written
   (
     flock 9  # a second start waits instead of building the same files
     configure "$preset"
