@@ -13,3 +13,4 @@ iso_house_test("every file is formatted" ${PROJECT_SOURCE_DIR}/scripts/format --
 iso_house_test("generated pages are fresh" ${CMAKE_COMMAND} -E env ISOCHRONE_BIN=$<TARGET_FILE_DIR:isochrone>
                ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/scripts/fresh)
 iso_house_test("every test of the house can fail" ${Python3_EXECUTABLE} ${house}/self_test.py ${PROJECT_SOURCE_DIR})
+iso_house_test("run passes on what the program says" ${Python3_EXECUTABLE} ${house}/run_test.py ${PROJECT_SOURCE_DIR})
