@@ -1,41 +1,36 @@
 #pragma once
 
+#include <array>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/units.h"
+#include "costmodel/explain.h"
+#include "costmodel/framework.h"
+#include "costmodel/gemm.h"
+#include "costmodel/profile.h"
 #include "plan/layout.h"
 #include "plan/op.h"
 #include "plan/scenario.h"
 
 namespace isochrone::costmodel {
 
-/// Where a number comes from: "fit: gemm_perf.csv, 3.1 % median residual", "datasheet", "assumed".
-struct Source {
-  std::string text;
-  bool measured = false;
-};
-
-/// One step of an explanation: a formula, the numbers put in, the result.
-struct Term {
-  std::string name;     // "tensor-core time"
-  std::string formula;  // "2 m n k / rate"
-  std::string inputs;   // "m = 2048, n = 9216, k = 12288, rate = 254.1 TFLOP/s"
-  Seconds time;
-  Source source;
-};
-
 /// Prices ops on one GPU of one cluster under one framework. Immutable after construction; safe to share among threads.
 ///
 /// A compute op costs max(flops / rate, bytes / bandwidth) + launch with rate and bandwidth curves by shape (gemm.h,
 /// attention.h, elementwise.h); a collective is priced by size, group shape and tier (collective.h). Transfers by host
-/// or NVMe bandwidth.
+/// or NVMe bandwidth. A framework profile slows rates to the sustained clock and sets the least time of a kernel.
 class Costs {
  public:
+  /// With the profiles that the catalogue has for the cluster's GPU and the strategy's framework.
   Costs(const plan::Cluster& cluster, const plan::Layout& layout, const plan::Strategy& strategy);
+  /// With given profiles.
+  Costs(const plan::Cluster& cluster, const plan::Layout& layout, const plan::Strategy& strategy,
+        const EfficiencyProfile& profile, const FrameworkProfile& framework);
 
   Seconds TimeOf(const plan::Op& op) const;
-  /// The same number, term by term.
+  /// The same number, term by term; the terms add up to it.
   std::vector<Term> Explain(const plan::Op& op) const;
 
   /// One pipeline message of `bytes` between neighbouring stages.
@@ -44,9 +39,16 @@ class Costs {
   Seconds HostTimePerStep() const;
 
  private:
+  template <class Use>
+  auto Price(const plan::OpKind& kind, const Use& use) const;
+  const GemmModel& GemmOf(plan::Dtype dtype) const { return gemm_[static_cast<std::size_t>(dtype)]; }
+
   plan::Cluster cluster_;
   plan::Layout layout_;
   plan::Strategy strategy_;
+  EfficiencyProfile profile_;  // at the sustained clock
+  FrameworkProfile framework_;
+  std::vector<GemmModel> gemm_;  // by Dtype
 };
 
 }  // namespace isochrone::costmodel

@@ -1,0 +1,145 @@
+#include "costmodel/costs.h"
+
+#include <utility>
+#include <variant>
+
+#include "base/text.h"
+#include "costmodel/attention.h"
+#include "costmodel/elementwise.h"
+#include "costmodel/recurrent.h"
+
+namespace isochrone::costmodel {
+
+namespace {
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+
+BytesPerSecond HostLink(const plan::Node& node, plan::TransferKind kind) {
+  switch (kind) {
+    case plan::TransferKind::kToHost:
+    case plan::TransferKind::kFromHost:
+      return node.host_bandwidth;
+    case plan::TransferKind::kToNvme:
+      return Min(node.host_bandwidth, node.nvme_write / node.gpus);
+    case plan::TransferKind::kFromNvme:
+      return Min(node.host_bandwidth, node.nvme_read / node.gpus);
+  }
+  return node.host_bandwidth;
+}
+
+const Source& DataSheet() {
+  static const Source source = {"data sheet of the links", false};
+  return source;
+}
+
+LinkPrice OnLink(Bytes bytes, BytesPerSecond bandwidth, Seconds latency) {
+  return {latency + bytes / bandwidth, bytes, bandwidth, latency};
+}
+
+LinkPrice PriceOf(const plan::Collective& op, const plan::GroupShape& shape, const plan::Node& node) {
+  const double n = shape.size, passes = op.kind == plan::CollectiveKind::kAllReduce ? 2 : 1;
+  const bool inside = shape.nodes == 1;
+  return OnLink(passes * op.imbalance * ((n - 1) / n) * op.bytes,
+                inside ? node.link_bandwidth : Min(node.link_bandwidth, node.InterNode() / shape.sharing),
+                passes * (n - 1) * (inside ? node.link_latency : node.nic_latency));
+}
+
+LinkPrice PriceOfMessage(Bytes bytes, bool between_nodes, const plan::Node& node) {
+  return OnLink(bytes, between_nodes ? node.InterNode() / node.gpus : node.link_bandwidth,
+                between_nodes ? node.nic_latency : node.link_latency);
+}
+
+}  // namespace
+
+Costs::Costs(const plan::Cluster& cluster, const plan::Layout& layout, const plan::Strategy& strategy)
+    : Costs(cluster, layout, strategy, *ProfileOf(cluster.node.gpu),
+            FrameworkOf(strategy.framework, cluster.node.gpu, strategy.compiled)) {}
+
+Costs::Costs(const plan::Cluster& cluster, const plan::Layout& layout, const plan::Strategy& strategy,
+             const EfficiencyProfile& profile, const FrameworkProfile& framework)
+    : cluster_(cluster),
+      layout_(layout),
+      strategy_(strategy),
+      profile_(Sustained(profile, framework.sustained_clock)),
+      framework_(framework) {
+  for (std::size_t i = 0; i < plan::DtypeNames().size(); ++i) {
+    const auto dtype = static_cast<plan::Dtype>(i);
+    gemm_.emplace_back(cluster.node.gpu, CurveOf(profile_, dtype), dtype);
+  }
+}
+
+// Calls use(price, source, kernels) with the price struct of the op's kind; kernels is 0 where the host launches none.
+template <class Use>
+auto Costs::Price(const plan::OpKind& kind, const Use& use) const {
+  const plan::Node& node = cluster_.node;
+  const plan::Gpu& gpu = node.gpu;
+  const auto streamed = [&](const auto& op) {
+    const StreamPrice price = PriceOf(op, gpu, profile_.memory);
+    return use(price, profile_.memory.source, price.kernels);
+  };
+  const auto multiplied = [&](const auto& op) {
+    return use(GemmOf(op.dtype).Price(op), CurveOf(profile_, op.dtype).source, 1);
+  };
+  const auto mixed = [&](const MixedPrice& price, plan::Dtype dtype) {
+    return use(price, CurveOf(profile_, dtype).source, price.kernels);
+  };
+  const auto linked = [&](const LinkPrice& price) { return use(price, DataSheet(), 0); };
+  return std::visit(
+      Overloaded{
+          [&](const plan::Gemm& op) { return multiplied(op); },
+          [&](const plan::GroupedGemm& op) { return multiplied(op); },
+          [&](const plan::Attention& op) {
+            const AttentionPrice price = PriceOf(op, gpu, profile_, framework_.flash);
+            const bool forward = op.pass == plan::Pass::kForward;
+            return use(price, (forward ? profile_.attention_forward : profile_.attention_backward).source,
+                       price.kernels);
+          },
+          [&](const plan::Softmax& op) { return streamed(op); },
+          [&](const plan::Normalization& op) { return streamed(op); },
+          [&](const plan::Elementwise& op) { return streamed(op); },
+          [&](const plan::Embedding& op) { return streamed(op); },
+          [&](const plan::CrossEntropy& op) { return streamed(op); },
+          [&](const plan::Collective& op) { return linked(PriceOf(op, plan::ShapeOf(layout_, op.group), node)); },
+          [&](const plan::Message& op) {
+            return linked(PriceOfMessage(op.bytes, plan::PipelineCrossesNodes(layout_), node));
+          },
+          [&](const plan::OptimizerUpdate& op) { return streamed(op); },
+          [&](const plan::GradientNorm& op) { return streamed(op); },
+          [&](const plan::Transfer& op) { return linked(OnLink(op.bytes, HostLink(node, op.kind), Seconds(0))); },
+          [&](const plan::Route& op) { return streamed(op); },
+          [&](const plan::Permute& op) { return streamed(op); },
+          [&](const plan::Scan& op) { return mixed(PriceOf(op, gpu, profile_), op.dtype); },
+          [&](const plan::Convolution& op) { return mixed(PriceOf(op, gpu, profile_, GemmOf(op.dtype)), op.dtype); },
+          [&](const plan::Recurrent& op) { return mixed(PriceOf(op, GemmOf(op.dtype)), op.dtype); },
+      },
+      kind);
+}
+
+Seconds Costs::TimeOf(const plan::Op& op) const {
+  return Price(op.kind, [&](const auto& price, const Source&, int kernels) {
+    return Max(price.total, kernels * framework_.launch);
+  });
+}
+
+std::vector<Term> Costs::Explain(const plan::Op& op) const {
+  return Price(op.kind, [&](const auto& price, const Source& source, int kernels) {
+    std::vector<Term> terms = TermsOf(price, source);
+    const Seconds floor = kernels * framework_.launch;
+    if (price.total < floor)
+      terms.push_back({"host", "kernels launch - time on the GPU", "kernels = " + Grouped(kernels), floor - price.total,
+                       framework_.source});
+    return terms;
+  });
+}
+
+Seconds Costs::MessageTime(Bytes bytes, bool scatter_gather) const {
+  const Bytes own = scatter_gather ? bytes / layout_.tp : bytes;
+  return PriceOfMessage(own, plan::PipelineCrossesNodes(layout_), cluster_.node).total;
+}
+
+Seconds Costs::HostTimePerStep() const { return framework_.step; }
+
+}  // namespace isochrone::costmodel

@@ -1,0 +1,42 @@
+#pragma once
+
+#include "costmodel/profile.h"
+#include "plan/op.h"
+
+namespace isochrone::costmodel {
+
+/// How a kernel that streams through memory was priced.
+struct StreamPrice {
+  Seconds total;
+  Seconds memory, launch;  // total = memory + launch
+  Bytes traffic;
+  BytesPerSecond bandwidth;  // reached
+  int kernels = 1;
+};
+
+/// Time of kernels bound by memory: traffic over the bandwidth that this kind of kernel reaches, and a floor for each
+/// kernel, so that the bandwidth seen by a small kernel falls as bytes / (bytes + launch · bandwidth).
+///
+///   t = traffic / (f · data-sheet bandwidth) + kernels · launch
+///
+/// f        fitted per kind: maps, row reductions, scattered rows, multi-tensor updates
+/// traffic  what must be read and written once, per op:
+///   softmax          T = rows · columns elements. Fused forward 2 T (causal: only the visible half is read: 1.5 T),
+///                    backward 3 T (causal 2 T); unfused adds a scale and a mask pass, 2 T each and direction
+///   normalisation    forward 2 (T, H); backward 3 (T, H)
+///   embedding        forward 2 (T, H); backward reads (T, H), clears and adds the dense (rows, H) gradient
+///   cross entropy    per logit: unfused forward 32 bytes (cast to fp32, maximum, shift, exponential, sum, divide),
+///                    backward 14 bytes (scale in fp32, cast back); fused: read twice, written once
+///   permutation      2 rows · hidden, read or written at random places
+/// Source  Kernel lists: Megatron-LM (fused_softmax, vocab_parallel_cross_entropy); f fitted, see profile.h.
+StreamPrice PriceOf(const plan::Elementwise& op, const plan::Gpu& gpu, const MemoryCurve& curve);
+StreamPrice PriceOf(const plan::Softmax& op, const plan::Gpu& gpu, const MemoryCurve& curve);
+StreamPrice PriceOf(const plan::Normalization& op, const plan::Gpu& gpu, const MemoryCurve& curve);
+StreamPrice PriceOf(const plan::Embedding& op, const plan::Gpu& gpu, const MemoryCurve& curve);
+StreamPrice PriceOf(const plan::CrossEntropy& op, const plan::Gpu& gpu, const MemoryCurve& curve);
+StreamPrice PriceOf(const plan::OptimizerUpdate& op, const plan::Gpu& gpu, const MemoryCurve& curve);
+StreamPrice PriceOf(const plan::GradientNorm& op, const plan::Gpu& gpu, const MemoryCurve& curve);
+StreamPrice PriceOf(const plan::Route& op, const plan::Gpu& gpu, const MemoryCurve& curve);
+StreamPrice PriceOf(const plan::Permute& op, const plan::Gpu& gpu, const MemoryCurve& curve);
+
+}  // namespace isochrone::costmodel

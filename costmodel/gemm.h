@@ -1,0 +1,70 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "costmodel/profile.h"
+#include "plan/op.h"
+
+namespace isochrone::costmodel {
+
+/// How a GEMM was priced: the tile and split that cost least, and the times that make up its total.
+struct GemmPrice {
+  Seconds total;
+  Seconds compute, memory, launch, split;  // total = norm_p(compute, memory) + launch + split
+  int tile_m = 0, tile_n = 0, splits = 1;
+  double tiles = 0, load = 0;  // tiles over the whole GPU; tiles that the busiest multiprocessor works through
+  double alignment = 1;        // factor on rate and bandwidth
+  Bytes traffic;
+};
+
+/// What the price of a matrix product depends on. Rows may be fractional where they are an expectation.
+struct GemmShape {
+  double batch = 1, m = 0, n = 0, k = 0;
+  Bytes element, output;    // of one element of A and B; of C
+  bool accumulate = false;  // C is read as well
+  bool ragged = false;      // the batch's m (or k) differ: tiles are whole per member on average only
+  double alignment = 1;
+};
+
+/// Time of C[m,n] = A[m,k] B[k,n] on one GPU in one number format.
+///
+///   t       = (compute^p + memory^p)^(1/p) + launch + [s > 1] (split + s 4 m n / split_bandwidth)
+///   compute = load ((k/s) step + prologue + tm tn output / epilogue)
+///   step    = ((2 tm tn / rate)^p + ((tm + tn) element / l2)^p)^(1/p)
+///   load    = u + quantisation (⌈u⌉ - u), at least 1;   u = batch ⌈m/tm⌉ ⌈n/tn⌉ s / multiprocessors
+///   memory  = (m k + k n) element + m n output (twice if C is read), over the bandwidth reached
+///
+/// rate, l2, epilogue  of one multiprocessor; k/s is rounded up to the depth of one pipeline stage, 128 bytes
+/// tm, tn, s           the tile and split of k with the least time: a library's heuristic is taken to choose well
+/// Source  Tiles and waves: NVIDIA, "Matrix Multiplication Background User's Guide"; constants fitted, see profile.h.
+/// Assumes operands come from memory once; operands that a previous kernel left in L2 make small products faster.
+class GemmModel {
+ public:
+  GemmModel(const plan::Gpu& gpu, const GemmCurve& curve, plan::Dtype dtype);
+
+  GemmPrice Price(const GemmShape& shape) const;
+  GemmPrice Price(const plan::Gemm& gemm) const;
+  GemmPrice Price(const plan::GroupedGemm& gemm) const;
+
+ private:
+  struct Tile {
+    int m, n;
+    double step, area;  // seconds for one k; tm · tn
+  };
+  double Combine(double a, double b) const;
+
+  GemmCurve curve_;
+  std::vector<Tile> tiles_;
+  double multiprocessors_, memory_, epilogue_, split_memory_, element_;
+};
+
+/// Factor on rate and bandwidth for contiguous dimensions that are not whole vectors or cache lines.
+///
+/// Loads move 16 bytes at a time where every row starts at a multiple of 16 bytes, else 8, 4 or 2.
+/// Source  Anthony et al., "The Case for Co-Designing Model Architectures with Hardware", arXiv 2401.14489, figures on
+///         alignment; NVIDIA, "Deep Learning Performance Guide", tensor-core requirements.
+double AlignmentOf(const plan::Gemm& gemm);
+
+}  // namespace isochrone::costmodel

@@ -1,0 +1,189 @@
+#include "costmodel/profile.h"
+
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/json.h"
+
+namespace isochrone::costmodel {
+
+namespace {
+
+constexpr double kMicro = 1e-6;
+
+Source ReadSource(const Json& json) { return {json.At("source").String(), json.At("measured").Bool()}; }
+
+Seconds Microseconds(const Json& json, const char* key) { return Seconds(json.At(key).Number(0, 1e4) * kMicro); }
+
+GemmCurve ReadGemm(const Json& json) {
+  json.Allow({"rate_over_peak", "memory_over_peak", "l2_gb_per_s", "epilogue_gb_per_s", "launch_us", "prologue_us",
+              "quantisation", "split_us", "split_memory_over_peak", "sharpness", "source", "measured"});
+  GemmCurve curve;
+  curve.rate_over_peak = json.At("rate_over_peak").Number(0.01, 2);
+  curve.memory_over_peak = json.At("memory_over_peak").Number(0.01, 2);
+  curve.l2 = BytesPerSecond(json.At("l2_gb_per_s").Number(0.1, 1e5) * kGiga);
+  curve.epilogue = BytesPerSecond(json.At("epilogue_gb_per_s").Number(0.1, 1e5) * kGiga);
+  curve.launch = Microseconds(json, "launch_us");
+  curve.prologue = Microseconds(json, "prologue_us");
+  curve.quantisation = json.At("quantisation").Number(0, 1);
+  curve.split = Microseconds(json, "split_us");
+  curve.split_memory_over_peak = json.At("split_memory_over_peak").Number(0.01, 10);
+  curve.sharpness = json.At("sharpness").Number(1, 100);
+  curve.source = ReadSource(json);
+  return curve;
+}
+
+AttentionCurve ReadAttention(const Json& json) {
+  json.Allow({"rate_over_peak_64", "rate_over_peak_128", "rate_over_peak_256", "launch_us", "prologue_us", "source",
+              "measured"});
+  AttentionCurve curve;
+  curve.rate_over_peak_64 = json.At("rate_over_peak_64").Number(0.01, 2);
+  curve.rate_over_peak_128 = json.At("rate_over_peak_128").Number(0.01, 2);
+  curve.rate_over_peak_256 = json.At("rate_over_peak_256").Number(0.01, 2);
+  curve.launch = Microseconds(json, "launch_us");
+  curve.prologue = Microseconds(json, "prologue_us");
+  curve.source = ReadSource(json);
+  return curve;
+}
+
+MemoryCurve ReadMemory(const Json& json) {
+  json.Allow({"elementwise_over_peak", "reduction_over_peak", "scatter_over_peak", "optimizer_over_peak", "launch_us",
+              "source", "measured"});
+  MemoryCurve curve;
+  curve.elementwise_over_peak = json.At("elementwise_over_peak").Number(0.01, 2);
+  curve.reduction_over_peak = json.At("reduction_over_peak").Number(0.01, 2);
+  curve.scatter_over_peak = json.At("scatter_over_peak").Number(0.01, 2);
+  curve.optimizer_over_peak = json.At("optimizer_over_peak").Number(0.01, 2);
+  curve.launch = Microseconds(json, "launch_us");
+  curve.source = ReadSource(json);
+  return curve;
+}
+
+nlohmann::ordered_json Written(const GemmCurve& c) {
+  return {{"rate_over_peak", c.rate_over_peak},
+          {"memory_over_peak", c.memory_over_peak},
+          {"l2_gb_per_s", c.l2.value / kGiga},
+          {"epilogue_gb_per_s", c.epilogue.value / kGiga},
+          {"launch_us", c.launch.value / kMicro},
+          {"prologue_us", c.prologue.value / kMicro},
+          {"quantisation", c.quantisation},
+          {"split_us", c.split.value / kMicro},
+          {"split_memory_over_peak", c.split_memory_over_peak},
+          {"sharpness", c.sharpness},
+          {"source", c.source.text},
+          {"measured", c.source.measured}};
+}
+
+nlohmann::ordered_json Written(const AttentionCurve& c) {
+  return {{"rate_over_peak_64", c.rate_over_peak_64},
+          {"rate_over_peak_128", c.rate_over_peak_128},
+          {"rate_over_peak_256", c.rate_over_peak_256},
+          {"launch_us", c.launch.value / kMicro},
+          {"prologue_us", c.prologue.value / kMicro},
+          {"source", c.source.text},
+          {"measured", c.source.measured}};
+}
+
+nlohmann::ordered_json Written(const MemoryCurve& c) {
+  return {{"elementwise_over_peak", c.elementwise_over_peak},
+          {"reduction_over_peak", c.reduction_over_peak},
+          {"scatter_over_peak", c.scatter_over_peak},
+          {"optimizer_over_peak", c.optimizer_over_peak},
+          {"launch_us", c.launch.value / kMicro},
+          {"source", c.source.text},
+          {"measured", c.source.measured}};
+}
+
+}  // namespace
+
+EfficiencyProfile ReadProfile(const std::string& path) {
+  const Json json = Json::File(path);
+  json.Allow({"name", "gemm", "attention_forward", "attention_backward", "memory"});
+  EfficiencyProfile profile;
+  profile.name = json.At("name").String();
+  const Json gemm = json.At("gemm");
+  gemm.Allow(plan::DtypeNames());
+  for (const std::string& dtype : gemm.Keys()) profile.gemm[dtype] = ReadGemm(gemm.At(dtype));
+  if (!profile.gemm.contains("bf16"))
+    gemm.Fail("lacks the curve of bf16", "calibrate it first: every other rests on it");
+  profile.attention_forward = ReadAttention(json.At("attention_forward"));
+  profile.attention_backward = ReadAttention(json.At("attention_backward"));
+  profile.memory = ReadMemory(json.At("memory"));
+  return profile;
+}
+
+std::string Print(const EfficiencyProfile& profile) {
+  nlohmann::ordered_json gemm;
+  for (const auto& [dtype, curve] : profile.gemm) gemm[dtype] = Written(curve);
+  const nlohmann::ordered_json json = {{"name", profile.name},
+                                       {"gemm", gemm},
+                                       {"attention_forward", Written(profile.attention_forward)},
+                                       {"attention_backward", Written(profile.attention_backward)},
+                                       {"memory", Written(profile.memory)}};
+  return json.dump(2) + "\n";
+}
+
+FlopsPerSecond PeakRate(const plan::Gpu& gpu, plan::Dtype dtype) {
+  const auto first = [](std::initializer_list<FlopsPerSecond> rates) {
+    for (const FlopsPerSecond rate : rates)
+      if (rate.value > 0) return rate;
+    return FlopsPerSecond(0);
+  };
+  switch (dtype) {
+    case plan::Dtype::kFp64:
+      return first({gpu.fp64, gpu.fp32});
+    case plan::Dtype::kFp32:
+    case plan::Dtype::kInt32:
+    case plan::Dtype::kMask:
+      return gpu.fp32;
+    case plan::Dtype::kTf32:
+      return first({gpu.tf32, gpu.fp32});
+    case plan::Dtype::kFp16:
+      return first({gpu.fp16, gpu.fp32});
+    case plan::Dtype::kBf16:
+      return first({gpu.bf16, gpu.fp32});
+    case plan::Dtype::kFp8:
+    case plan::Dtype::kMxfp8:
+      return first({gpu.fp8, gpu.bf16, gpu.fp16, gpu.fp32});
+    case plan::Dtype::kNvfp4:
+      return first({gpu.fp4, gpu.fp8, gpu.bf16, gpu.fp32});
+    case plan::Dtype::kInt8:
+    case plan::Dtype::kInt4:
+      return first({gpu.int8, gpu.fp16, gpu.fp32});
+  }
+  return FlopsPerSecond(0);
+}
+
+const GemmCurve& CurveOf(const EfficiencyProfile& profile, plan::Dtype dtype) {
+  const auto named = [&](std::initializer_list<const char*> names) -> const GemmCurve& {
+    for (const char* name : names)
+      if (const auto it = profile.gemm.find(name); it != profile.gemm.end()) return it->second;
+    return profile.gemm.at("bf16");
+  };
+  switch (dtype) {
+    case plan::Dtype::kFp8:
+    case plan::Dtype::kMxfp8:
+      return named({"fp8"});
+    case plan::Dtype::kNvfp4:
+      return named({"nvfp4", "fp8"});
+    case plan::Dtype::kInt8:
+    case plan::Dtype::kInt4:
+      return named({"int8", "fp8"});
+    case plan::Dtype::kFp16:
+      return named({"fp16"});
+    case plan::Dtype::kTf32:
+      return named({"tf32"});
+    case plan::Dtype::kFp32:
+    case plan::Dtype::kFp64:
+    case plan::Dtype::kInt32:
+    case plan::Dtype::kMask:
+      return named({"fp32"});
+    case plan::Dtype::kBf16:
+      return named({"bf16"});
+  }
+  return profile.gemm.at("bf16");
+}
+
+}  // namespace isochrone::costmodel

@@ -1,0 +1,72 @@
+#include "costmodel/profile.h"
+
+#include <catch2/catch.hpp>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "base/error.h"
+
+using isochrone::Error;
+using namespace isochrone::costmodel;
+namespace plan = isochrone::plan;
+
+namespace {
+
+std::string Folder() { return std::string(ISO_SOURCE_DIR) + "/scenarios/profiles"; }
+
+std::string Text(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string Saved(const std::string& text) {
+  const std::string path = (std::filesystem::temp_directory_path() / "isochrone_profile_test.json").string();
+  std::ofstream(path) << text;
+  return path;
+}
+
+}  // namespace
+
+TEST_CASE("every profile of the catalogue is named after its file and says where each curve comes from", "[profile]") {
+  int profiles = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(Folder())) {
+    INFO(entry.path());
+    const EfficiencyProfile profile = ReadProfile(entry.path().string());
+    CHECK(profile.name == entry.path().stem().string());
+    for (const auto& [dtype, curve] : profile.gemm) CHECK(curve.source.text.size() > 6);
+    CHECK(profile.attention_forward.source.text.size() > 6);
+    CHECK(profile.attention_backward.source.text.size() > 6);
+    CHECK(profile.memory.source.text.size() > 6);
+    ++profiles;
+  }
+  CHECK(profiles >= 2);
+}
+
+TEST_CASE("a profile reads back as it was printed", "[profile]") {
+  const std::string first = Print(ReadProfile(Folder() + "/a100_sxm_80gb.json"));
+  CHECK(Print(ReadProfile(Saved(first))) == first);
+}
+
+TEST_CASE("a profile with a misspelt constant is refused", "[profile]") {
+  std::string text = Text(Folder() + "/a100_sxm_80gb.json");
+  text.replace(text.find("sharpness"), 9, "sharpnes");
+  const std::string path = Saved(text);
+  REQUIRE_THROWS_AS(ReadProfile(path), Error);
+  try {
+    ReadProfile(path);
+  } catch (const Error& e) {
+    CHECK(std::string(e.what()).find("did you mean \"sharpness\"?") != std::string::npos);
+  }
+}
+
+TEST_CASE("a format that the hardware lacks runs at the next wider one's rate", "[profile]") {
+  plan::Gpu gpu;
+  gpu.fp32 = isochrone::FlopsPerSecond(10), gpu.fp16 = gpu.bf16 = isochrone::FlopsPerSecond(100);
+  CHECK(PeakRate(gpu, plan::Dtype::kFp8).value == 100);
+  CHECK(PeakRate(gpu, plan::Dtype::kNvfp4).value == 100);
+  CHECK(PeakRate(gpu, plan::Dtype::kTf32).value == 10);
+  gpu.fp8 = isochrone::FlopsPerSecond(200);
+  CHECK(PeakRate(gpu, plan::Dtype::kNvfp4).value == 200);
+}
