@@ -25,7 +25,9 @@ enum class ScheduleKind : std::uint8_t {
   kZbAuto2p,
   kText
 };
-const std::vector<std::string>& ScheduleNames();  // "gpipe", "1f1b", "interleaved_1f1b", "zb_h1", …
+/// "gpipe", "1f1b", "interleaved_1f1b", "zb_h1", … in the order of the enumerators.
+const std::vector<std::string>& ScheduleNames();
+const std::string& NameOf(ScheduleKind kind);
 
 /// One entry of a rank's order. `chunk` is local to the rank. kOverlapped runs a forward and a backward pass of two
 /// microbatches as one (DualPipe): the forward is (chunk, microbatch), the backward (chunk_b, microbatch_b).
@@ -47,8 +49,9 @@ struct Placement {
 
   int StageOf(int rank, int chunk) const { return stage[rank * chunks + chunk]; }
   int DirectionOf(int rank, int chunk) const { return direction[rank * chunks + chunk]; }
-  int RankOf(int dir, int s) const { return slot[dir * stages + s] / chunks; }
-  int ChunkOf(int dir, int s) const { return slot[dir * stages + s] % chunks; }
+  int SlotOf(int dir, int s) const { return slot[dir * stages + s]; }
+  int RankOf(int dir, int s) const { return SlotOf(dir, s) / chunks; }
+  int ChunkOf(int dir, int s) const { return SlotOf(dir, s) % chunks; }
   bool operator==(const Placement&) const = default;
 };
 
@@ -77,17 +80,27 @@ struct ScheduleShape {
 /// Throws Error (place, fault, nearest legal setting) where the shape is impossible for the kind.
 Schedule BuildSchedule(const ScheduleShape& shape, const StageCosts& costs = {});
 
+/// Most microbatches alive at once per slot [rank · chunks + chunk]: from the start of the forward pass to the end of
+/// the backward pass, of its weight half where it is split. Follows from the order alone, whatever the costs.
+std::vector<int> PeakInFlight(const Schedule& schedule);
+
+/// The same over all chunks of a rank together [rank]: its largest number of microbatch · chunk activations.
+std::vector<int> PeakActivations(const Schedule& schedule);
+
 /// What a schedule promises with uniform stages and free messages; the event engine must agree.
 struct ScheduleTheory {
   bool exact = true;            // false: `makespan` and `peak` are upper bounds
   Seconds makespan;             // of the pipeline part
   Seconds ideal;                // work of the busiest rank
-  double peak_activations = 0;  // largest number of microbatch·chunk activations alive on one rank
+  double peak_activations = 0;  // of PeakActivations, over all ranks
 };
 ScheduleTheory TheoryOf(const ScheduleShape& shape, const StageCosts& costs);
 
-/// Text form: one line per rank in the notation of the pipeline papers, see docs/words.md.
+/// Text form: one line per rank in the notation of the pipeline papers, see docs/words.md. Exact both ways.
 std::string Print(const Schedule& schedule);
+std::string Print(const Task& task);  // "F3", "B0.1", "F4&B2.1"
+
+/// Reads the text form; `name` is the place that messages give. Throws Error. Does not validate.
 Schedule ParseSchedule(std::string_view text, const std::string& name);
 
 /// Throws Error naming rank and task: each microbatch passes each chunk once per phase, order can be played without a

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <string>
+
+#include "plan/schedule.h"
+
+namespace isochrone::plan::schedules {
+
+/// What one schedule file offers; plan/schedule.cc keeps the table.
+struct Family {
+  ScheduleKind kind;
+  const char* name;
+  void (*check)(const ScheduleShape&);  // throws Error where the shape is impossible
+  Schedule (*build)(const ScheduleShape&, const StageCosts&);
+  ScheduleTheory (*theory)(const ScheduleShape&, const StageCosts&);
+};
+
+extern const Family kGpipeFamily, k1f1bFamily, kInterleavedFamily;
+
+/// Error whose place names the shape: "schedule 1f1b: 4 ranks, 2 chunks, 8 microbatches".
+[[noreturn]] void Refuse(const ScheduleShape& shape, const std::string& fault, const std::string& instead);
+
+/// Refuses another number of chunks per rank than `chunks`.
+void RequireChunks(const ScheduleShape& shape, int chunks, const std::string& instead);
+
+/// Chunk c of rank r holds stage c · ranks + r.
+Placement LoopPlacement(int ranks, int chunks);
+
+/// Work of one microbatch on one stage: forward and full backward.
+inline Seconds StageTime(const StageCosts& costs) {
+  return costs.forward + costs.backward_input + costs.backward_weight;
+}
+
+inline Task MakeTask(Phase phase, int microbatch, int chunk = 0) {
+  Task task;
+  task.phase = phase;
+  task.microbatch = microbatch;
+  task.chunk = static_cast<std::uint8_t>(chunk);
+  return task;
+}
+
+}  // namespace isochrone::plan::schedules
