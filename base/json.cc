@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <limits>
 #include <set>
 #include <sstream>
 
@@ -57,6 +58,18 @@ std::string LineAndColumn(std::string_view text, std::size_t byte) {
   return "line " + std::to_string(line) + ", column " + std::to_string(column);
 }
 
+/// A number without fraction, or nothing where 64 bits do not hold it. Exact beyond 2^53, where a double is not.
+std::optional<std::int64_t> Whole(const nlohmann::json& value) {
+  if (value.is_number_float()) {
+    const double v = value.get<double>();
+    return v >= -0x1p63 && v < 0x1p63 ? std::optional(static_cast<std::int64_t>(v)) : std::nullopt;
+  }
+  if (value.is_number_unsigned() && value.get<std::uint64_t>() > std::numeric_limits<std::int64_t>::max()) {
+    return std::nullopt;
+  }
+  return value.get<std::int64_t>();
+}
+
 /// Refuses deep nesting and repeated keys while the library parses.
 class Guard {
  public:
@@ -100,8 +113,8 @@ Json Json::Text(std::string_view text, const std::string& name) {
     throw Error(
         name, truncated ? "ends in the middle of a value (" + at + ")" : "is not valid JSON at " + at,
         truncated ? "the file seems cut off; fetch it again" : "check for a missing quote, comma or bracket there");
-  } catch (const nlohmann::json::exception& e) {
-    throw Error(name, std::string("holds a value that cannot be read: ") + e.what(), "numbers must be finite");
+  } catch (const nlohmann::json::out_of_range&) {  // the parser's only other one: a number overflows
+    throw Error(name, "holds a number beyond 1.8e308", "write a finite number");
   }
   const nlohmann::json* root = &document->root;
   if (!root->is_object() && !root->is_array()) {
@@ -187,7 +200,7 @@ std::size_t Json::Size() const {
 }
 
 Json Json::At(std::size_t index) const {
-  if (index >= Size()) Fail("has only " + std::to_string(Size()) + " items");
+  if (index >= Size()) Fail("has only " + std::to_string(Size()) + " items", "count from 0");
   return Json(document_, &(*value_)[index], path_ + "/" + std::to_string(index));
 }
 
@@ -203,17 +216,19 @@ std::string Json::String() const {
 }
 
 bool Json::Bool() const {
-  if (!IsBool()) Fail("must be true or false");
+  if (!IsBool()) Fail("must be true or false", "write it without quotes");
   return value_->get<bool>();
 }
 
 std::int64_t Json::Int(std::int64_t least, std::int64_t most) const {
   const std::string range = "give a whole number from " + std::to_string(least) + " to " + std::to_string(most);
   if (!IsNumber()) Fail("must be a whole number", range);
-  const double v = value_->get<double>();
-  if (v != std::floor(v)) Fail("must be a whole number", range);
-  if (!(v >= static_cast<double>(least) && v <= static_cast<double>(most))) Fail("is out of range", range);
-  return value_->is_number_float() ? static_cast<std::int64_t>(v) : value_->get<std::int64_t>();
+  if (value_->is_number_float() && value_->get<double>() != std::floor(value_->get<double>())) {
+    Fail("must be a whole number", range);
+  }
+  const std::optional<std::int64_t> v = Whole(*value_);
+  if (!v || *v < least || *v > most) Fail("is out of range", range);
+  return *v;
 }
 
 double Json::Number(double least, double most) const {

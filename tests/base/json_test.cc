@@ -45,6 +45,11 @@ TEST_CASE("truncated, repeated and deeply nested documents are refused", "[json]
   CHECK(MessageOf([] { Json::Text("{\"a\": NaN}", "s.json"); }).find("line 1, column 7") != std::string::npos);
 }
 
+TEST_CASE("a number that no double holds is refused", "[json]") {
+  CHECK(MessageOf([] { Json::Text("[-1e400]", "s.json"); }) ==
+        "s.json\n  holds a number beyond 1.8e308\n  write a finite number");
+}
+
 TEST_CASE("a directory is no file", "[json]") {
   CHECK(MessageOf([] { Json::File("/"); }) == "/\n  is a directory\n  name a .json file inside it");
 }
