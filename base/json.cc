@@ -123,27 +123,32 @@ Json Json::Text(std::string_view text, const std::string& name) {
   return Json(std::move(document), root, "");
 }
 
-Json Json::File(const std::string& path, std::size_t max_bytes) {
+std::string Json::FileText(const std::string& path, std::size_t max_bytes, const std::string& name) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) {
-    throw Error(path, std::string("cannot be read: ") + std::strerror(errno), "check the path");
+    throw Error(name, std::string("cannot be read: ") + std::strerror(errno), "check the path");
   }
-  if (S_ISDIR(info.st_mode)) throw Error(path, "is a directory", "name a .json file inside it");
+  if (S_ISDIR(info.st_mode)) throw Error(name, "is a directory", "name a .json file inside it");
   if (!S_ISREG(info.st_mode) && !S_ISFIFO(info.st_mode) && !S_ISCHR(info.st_mode)) {
-    throw Error(path, "is not a file", "name a .json file");
+    throw Error(name, "is not a file", "name a .json file");
   }
   std::ifstream in(path, std::ios::binary);
-  if (!in) throw Error(path, std::string("cannot be read: ") + std::strerror(errno), "check its permissions");
+  if (!in) throw Error(name, std::string("cannot be read: ") + std::strerror(errno), "check its permissions");
   std::string text;
   char buffer[1 << 16];
   while (in.read(buffer, sizeof buffer) || in.gcount() > 0) {
     text.append(buffer, static_cast<std::size_t>(in.gcount()));
     if (text.size() > max_bytes) {
-      throw Error(path, "is larger than " + std::to_string(max_bytes >> 20) + " MiB",
+      throw Error(name, "is larger than " + std::to_string(max_bytes >> 20) + " MiB",
                   "this is not a file that isochrone reads; check the path");
     }
   }
-  return Text(text, path);
+  return text;
+}
+
+Json Json::File(const std::string& path, std::size_t max_bytes, const std::string& name) {
+  const std::string& shown = name.empty() ? path : name;
+  return Text(FileText(path, max_bytes, shown), shown);
 }
 
 bool Json::IsObject() const { return value_->is_object(); }

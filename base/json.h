@@ -18,8 +18,12 @@ namespace isochrone {
 class Json {
  public:
   /// Reads a file. Throws Error on a missing file, a directory, more than `max_bytes`, bad syntax (with line and
-  /// column), nesting deeper than 64, duplicate keys, or a top level that is no object or array.
-  static Json File(const std::string& path, std::size_t max_bytes = std::size_t{256} << 20);
+  /// column), nesting deeper than 64, duplicate keys, or a top level that is no object or array. Messages call the
+  /// file `name`, or by its path.
+  static Json File(const std::string& path, std::size_t max_bytes = std::size_t{256} << 20,
+                   const std::string& name = "");
+  /// The text of a file, with the same care.
+  static std::string FileText(const std::string& path, std::size_t max_bytes, const std::string& name);
   static Json Text(std::string_view text, const std::string& name);
 
   bool IsObject() const;

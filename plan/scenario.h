@@ -44,6 +44,7 @@ struct MambaSpec {
 
 struct Model {
   std::string name;
+  std::string file;  // where it was read, for messages
   int layers = 0;
   std::int64_t hidden = 0, heads = 0, kv_heads = 0, head_dim = 0, ffn = 0;
   MlpKind mlp = MlpKind::kGelu;
@@ -72,6 +73,7 @@ struct Gpu {
   FlopsPerSecond fp64, fp32, tf32, fp16, bf16, fp8, fp4, int8;  // dense
   Bytes memory;                                                 // as the driver reports it
   BytesPerSecond memory_bandwidth;
+  BytesPerSecond nvlink_bandwidth;  // all links of the GPU together; 0: none
   Bytes l2_cache;
   int multiprocessors = 0;
   double boost_clock_hz = 0;
@@ -98,6 +100,8 @@ struct Node {
   Bytes nvme;
   BytesPerSecond nvme_read, nvme_write;  // of the node
   BytesPerSecond InterNode() const { return nics * nic_bandwidth; }
+  /// Out of a whole NVLink domain, which is where Layout draws the line between the fast and the slow tier.
+  BytesPerSecond InterDomain() const { return InterNode() * (static_cast<double>(domain_gpus) / gpus); }
 };
 
 struct Cluster {
@@ -123,13 +127,14 @@ enum class ContextForm : std::uint8_t { kRing, kAllGather, kUlysses };
 enum class OffloadTarget : std::uint8_t { kNone, kHost, kNvme };
 enum class RankOrder : std::uint8_t { kDataInner, kPipelineInner };  // tp-cp-dp-pp, tp-cp-pp-dp
 
-/// How the model is spread and run. One table in scenario.cc gives each key its default; every answer echoes them.
+/// How the model is spread and run. The table in strategy.h names each key, its default and its meaning; every answer
+/// echoes the defaults taken.
 struct Strategy {
   int tensor = 1, pipeline = 1, data = 1, context = 1, expert = 1, expert_tensor = 1;
   ScheduleKind schedule = ScheduleKind::k1f1b;
-  std::string schedule_text;  // schedule = "text": a file with the order
+  std::string schedule_text;  // schedule = "text": the order itself, read from the file that the key names
   int chunks_per_rank = 1;
-  int first_stage_layers = 0, last_stage_layers = 0;  // 0: even, remainder spread as documented
+  int first_stage_layers = 0, last_stage_layers = 0;  // of the virtual stage; 0: by the rule of stages.h
   bool account_embedding_in_split =
       false;  // embedding and loss each count as a layer when layers are split (Megatron's flags)
   bool sequence_parallel = false;
@@ -177,6 +182,7 @@ struct Scenario {
   Strategy strategy;
   std::optional<Published> published;
   std::vector<std::string> defaults;  // strategy keys that took their default, "key = value"
+  std::vector<std::string> notes;     // what a reader should know: idle GPUs, arguments that were ignored
 
   int Microbatches() const { return static_cast<int>(batch.sequences / (batch.microbatch * strategy.data)); }
 };
@@ -184,10 +190,12 @@ struct Scenario {
 /// Reads and checks. References resolve next to the file, then in the installed catalogue. Throws Error.
 Scenario ReadScenario(const std::string& path);
 
-/// Reads parts. `path` is a catalogue name or a file; a model may also be a Hugging Face config.json.
+/// Reads parts. `path` is a catalogue name or a file; a model may also be a Hugging Face config.json or a file of
+/// Megatron-LM arguments.
 Model ReadModel(const std::string& path);
 Gpu ReadGpu(const std::string& path);
 Node ReadNode(const std::string& path);
+Cluster ReadCluster(const std::string& path);
 
 /// Throws Error where degrees do not divide, ranks exceed GPUs, …; `ReadScenario` has called it.
 void Check(const Scenario& scenario);

@@ -1,0 +1,212 @@
+#include "plan/layout.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <optional>
+
+#include "base/error.h"
+
+namespace isochrone::plan {
+namespace {
+
+/// A dimension of a group: `count` members, each `stride` ranks after the one before.
+struct Axis {
+  std::int64_t stride = 1, count = 1;
+};
+using Axes = std::vector<Axis>;
+
+std::int64_t StageSize(const Layout& l) { return std::int64_t{1} * l.tp * l.cp * l.dp; }
+
+/// Strides of the dense dimensions.
+Axis Tensor(const Layout& l) { return {1, l.tp}; }
+Axis Context(const Layout& l) { return {l.tp, l.cp}; }
+Axis Data(const Layout& l) { return {std::int64_t{1} * l.tp * l.cp * (l.pipeline_innermost_of_data ? l.pp : 1), l.dp}; }
+Axis Pipeline(const Layout& l) {
+  return {l.pipeline_innermost_of_data ? std::int64_t{1} * l.tp * l.cp : StageSize(l), l.pp};
+}
+
+/// The ranks of a stage, counted from 0, are regrouped as etp (inner), ep, edp.
+Axis ExpertAxis(const Layout& l, Group kind) {
+  if (kind == Group::kExpertTensor) return {1, l.etp};
+  if (kind == Group::kExpert) return {l.etp, l.ep};
+  return {std::int64_t{1} * l.etp * l.ep, l.Edp()};
+}
+
+bool IsExpert(Group kind) {
+  return kind == Group::kExpert || kind == Group::kExpertTensor || kind == Group::kExpertData;
+}
+
+Axes AxesOf(const Layout& l, Group kind) {
+  switch (kind) {
+    case Group::kTensor:
+      return {Tensor(l)};
+    case Group::kContext:
+      return {Context(l)};
+    case Group::kData:
+      return {Data(l)};
+    case Group::kDataContext:
+      return {Context(l), Data(l)};
+    case Group::kPipeline:
+    case Group::kEmbedding:  // the two ends of it
+      return {Pipeline(l)};
+    case Group::kModel:
+      return {Tensor(l), Pipeline(l)};
+    case Group::kWorld:
+      return {{1, StageSize(l) * l.pp}};
+    case Group::kExpert:
+    case Group::kExpertTensor:
+    case Group::kExpertData:
+      return {ExpertAxis(l, kind)};
+  }
+  return {};
+}
+
+/// Position of a rank among the ranks of its stage, and back.
+std::int64_t InStage(const Layout& l, const Coordinates& at) {
+  return at.tp + std::int64_t{1} * l.tp * (at.cp + std::int64_t{1} * l.cp * at.dp);
+}
+Coordinates FromStage(const Layout& l, std::int64_t position, int stage) {
+  Coordinates at;
+  at.tp = static_cast<int>(position % l.tp);
+  at.cp = static_cast<int>(position / l.tp % l.cp);
+  at.dp = static_cast<int>(position / l.tp / l.cp);
+  at.pp = stage;
+  return at;
+}
+
+std::vector<int> ExpertRanks(const Layout& l, Group kind, int rank) {
+  const Coordinates at = CoordinatesOf(l, rank);
+  const std::int64_t position = InStage(l, at);
+  const Axis axis = ExpertAxis(l, kind);
+  const std::int64_t mine = position / axis.stride % axis.count;
+  std::vector<int> ranks;
+  for (std::int64_t i = 0; i < axis.count; ++i) {
+    ranks.push_back(RankAt(l, FromStage(l, position + (i - mine) * axis.stride, at.pp)));
+  }
+  return ranks;
+}
+
+/// The axes of expert groups as strides of ranks, where they have such: not all regroupings do when the pipeline is
+/// numbered inside the data dimension and a stage's ranks are therefore not in a row.
+std::optional<Axes> ExpertAxes(const Layout& l, Group kind) {
+  const Axis axis = ExpertAxis(l, kind);
+  const std::int64_t row = std::int64_t{1} * l.tp * l.cp, span = axis.stride * axis.count;
+  if (!l.pipeline_innermost_of_data || l.pp == 1 || axis.count == 1 || row % span == 0) return Axes{axis};
+  if (axis.stride % row == 0) return Axes{{axis.stride * l.pp, axis.count}};
+  if (row % axis.stride == 0 && span % row == 0)
+    return Axes{{axis.stride, row / axis.stride}, {row * l.pp, span / row}};
+  return std::nullopt;
+}
+
+/// True when every group over these axes lies on nodes of `gpus` GPUs in the same way.
+bool IsRegular(const Axes& axes, std::int64_t gpus) {
+  return std::all_of(axes.begin(), axes.end(), [&](const Axis& axis) {
+    if (axis.count == 1) return true;
+    if (axis.stride >= gpus) return axis.stride % gpus == 0;
+    const std::int64_t span = axis.stride * axis.count;
+    return gpus % axis.stride == 0 && (span <= gpus ? gpus % span == 0 : span % gpus == 0);
+  });
+}
+
+GroupShape RegularShape(const Axes& axes, std::int64_t gpus, std::int64_t world) {
+  GroupShape shape;
+  std::int64_t size = 1, per_node = 1;
+  for (const Axis& axis : axes) {
+    size *= axis.count;
+    if (axis.stride < gpus) per_node *= std::min(axis.count, gpus / axis.stride);
+  }
+  shape.size = static_cast<int>(size);
+  shape.per_node = static_cast<int>(per_node);
+  shape.nodes = static_cast<int>(size / per_node);
+  if (shape.nodes > 1) shape.sharing = static_cast<int>(std::min(gpus, world) / per_node);
+  return shape;
+}
+
+/// The same by looking at every group: the one on the most nodes, with the fewest ranks in one of them.
+GroupShape WorstShape(const Layout& l, Group kind) {
+  std::map<int, int> crossing;  // node -> groups that leave it
+  GroupShape worst;
+  for (int rank = 0; rank < l.World(); ++rank) {
+    const std::vector<int> ranks = RanksOf(l, kind, rank);
+    if (ranks.front() != rank) continue;  // seen from its first rank only
+    std::map<int, int> members;           // node -> ranks
+    for (int r : ranks) ++members[r / l.gpus_per_node];
+    const int nodes = static_cast<int>(members.size());
+    int fullest = 0;
+    for (const auto& [node, count] : members) {
+      fullest = std::max(fullest, count);
+      if (nodes > 1) ++crossing[node];
+    }
+    worst.size = std::max(worst.size, static_cast<int>(ranks.size()));
+    if (nodes > worst.nodes || (nodes == worst.nodes && nodes > 1 && fullest < worst.per_node)) {
+      worst.nodes = nodes;
+      worst.per_node = fullest;
+    } else if (nodes == 1 && worst.nodes == 1) {
+      worst.per_node = std::max(worst.per_node, fullest);
+    }
+  }
+  for (const auto& [node, count] : crossing) worst.sharing = std::max(worst.sharing, count);
+  return worst;
+}
+
+}  // namespace
+
+Coordinates CoordinatesOf(const Layout& l, int rank) {
+  ISO_CHECK(rank >= 0 && rank < l.World());
+  const auto along = [&](const Axis& axis) { return static_cast<int>(rank / axis.stride % axis.count); };
+  return {along(Tensor(l)), along(Context(l)), along(Data(l)), along(Pipeline(l))};
+}
+
+int RankAt(const Layout& l, const Coordinates& at) {
+  return static_cast<int>(at.tp * Tensor(l).stride + at.cp * Context(l).stride + at.dp * Data(l).stride +
+                          at.pp * Pipeline(l).stride);
+}
+
+std::vector<int> RanksOf(const Layout& l, Group kind, int rank) {
+  if (IsExpert(kind)) return ExpertRanks(l, kind, rank);
+  if (kind == Group::kEmbedding) {
+    Coordinates at = CoordinatesOf(l, rank);
+    if (l.pp == 1 || (at.pp != 0 && at.pp != l.pp - 1)) return {rank};
+    at.pp = 0;
+    const int first = RankAt(l, at);
+    at.pp = l.pp - 1;
+    return {first, RankAt(l, at)};
+  }
+  std::int64_t origin = rank;
+  const Axes axes = AxesOf(l, kind);
+  for (const Axis& axis : axes) origin -= axis.count == 1 ? 0 : rank / axis.stride % axis.count * axis.stride;
+  std::vector<int> ranks = {static_cast<int>(origin)};
+  for (const Axis& axis : axes) {
+    const std::vector<int> inner = ranks;
+    for (std::int64_t i = 1; i < axis.count; ++i) {
+      for (int r : inner) ranks.push_back(static_cast<int>(r + i * axis.stride));
+    }
+  }
+  std::sort(ranks.begin(), ranks.end());
+  return ranks;
+}
+
+GroupShape ShapeOf(const Layout& l, Group kind) {
+  const std::int64_t gpus = l.gpus_per_node, world = StageSize(l) * l.pp;
+  const std::optional<Axes> axes = IsExpert(kind) ? ExpertAxes(l, kind) : AxesOf(l, kind);
+  if (world <= gpus) {
+    const int size = static_cast<int>(RanksOf(l, kind, 0).size());
+    return {size, size, 1, 1};
+  }
+  if (kind == Group::kEmbedding && l.pp > 1 && IsRegular({Pipeline(l)}, gpus)) {
+    const Axis pipeline = Pipeline(l);
+    if (pipeline.stride * pipeline.count <= gpus) return {2, 2, 1, 1};
+    return {2, 1, 2, static_cast<int>(std::min(gpus, pipeline.stride))};
+  }
+  if (kind != Group::kEmbedding && axes && IsRegular(*axes, gpus)) return RegularShape(*axes, gpus, world);
+  return WorstShape(l, kind);
+}
+
+bool PipelineCrossesNodes(const Layout& l) {
+  if (l.pp == 1 || l.World() <= l.gpus_per_node) return false;
+  const Axis axis = Pipeline(l);
+  return !l.pipeline_innermost_of_data || l.gpus_per_node % (axis.stride * axis.count) != 0;
+}
+
+}  // namespace isochrone::plan
