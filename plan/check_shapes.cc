@@ -1,4 +1,5 @@
 // Tensor, context and expert degrees against the model: what each rank gets must be whole.
+#include <algorithm>
 #include <numeric>
 
 #include "plan/scenario_check.h"
@@ -68,7 +69,9 @@ void CheckContext(const Scenario& s, const Faults& faults) {
                                   : "must divide sequence = " + Text(sequence) +
                                         " and, times tensor, attention_heads = " + Text(s.model.heads) +
                                         faults.OfModel();
-    faults.Strategy("context", what, "try " + Legal(context, s.cluster.Gpus(), cuts));
+    faults.Strategy(
+        "context", what,
+        "try " + Legal(context, std::max<std::int64_t>(1, s.cluster.Gpus() / tensor / s.strategy.pipeline), cuts));
   }
   if (s.strategy.sequence_parallel && sequence / context % tensor != 0) {
     faults.Strategy("sequence_parallel",
@@ -83,10 +86,9 @@ void CheckContext(const Scenario& s, const Faults& faults) {
 void CheckExperts(const Scenario& s, const Faults& faults) {
   const std::int64_t expert = s.strategy.expert, expert_tensor = s.strategy.expert_tensor;
   if (!s.model.moe) {
-    if (expert > 1)
-      faults.Strategy("expert", "needs a mixture of experts, which" + faults.OfModel() + " is not", "use 1");
+    if (expert > 1) faults.Strategy("expert", "needs a mixture of experts, which " + s.model.file + " is not", "use 1");
     if (expert_tensor > 1) {
-      faults.Strategy("expert_tensor", "needs a mixture of experts, which" + faults.OfModel() + " is not", "use 1");
+      faults.Strategy("expert_tensor", "needs a mixture of experts, which " + s.model.file + " is not", "use 1");
     }
     return;
   }

@@ -101,7 +101,7 @@ Node NodeFrom(const Part& part) {
   Node node;
   node.name = fields.At("name").String();
   const Json gpu = fields.At("gpu");
-  node.gpu = GpuFrom(PartOf(gpu, part.PlaceOf(gpu), OpenPlain).fields);
+  node.gpu = GpuFrom(PartOf(gpu, part.PlaceOf(gpu), ReadJson).fields);
   node.gpus = static_cast<int>(fields.At("gpus").Int(1, kMaxGpusPerNode));
   ReadLinks(fields, node);
   const Json domain = fields.At("domain_gpus");
@@ -117,12 +117,12 @@ Node NodeFrom(const Part& part) {
 }
 
 Cluster ClusterFrom(const Json& value, const Found& beside) {
-  const Part part = PartOf(value, beside, OpenPlain);
+  const Part part = PartOf(value, beside, ReadJson);
   const Fields& fields = part.fields;
   fields.Allow({"base", "name", "node", "nodes", "oversubscription", "fabric", "sources"});
   Cluster cluster;
   const Json node = fields.At("node");
-  cluster.node = NodeFrom(PartOf(node, part.PlaceOf(node), OpenPlain));
+  cluster.node = NodeFrom(PartOf(node, part.PlaceOf(node), ReadJson));
   cluster.nodes = static_cast<int>(fields.At("nodes").Int(1, kMaxNodes));
   const auto name = fields.Find("name");
   cluster.name = name ? name->String() : std::to_string(cluster.nodes) + " x " + cluster.node.name;
@@ -135,11 +135,14 @@ Cluster ClusterFrom(const Json& value, const Found& beside) {
   return cluster;
 }
 
-Gpu ReadGpu(const std::string& path) { return GpuFrom(OpenPlain(FindFile(path))); }
+Gpu ReadGpu(const std::string& path) {
+  const Found file = FindFile(path);
+  return GpuFrom(PartFrom(ReadJson(file), file, ReadJson).fields);
+}
 
 Node ReadNode(const std::string& path) {
   const Found file = FindFile(path);
-  return NodeFrom({OpenPlain(file), file, file});
+  return NodeFrom(PartFrom(ReadJson(file), file, ReadJson));
 }
 
 Cluster ReadCluster(const std::string& path) {

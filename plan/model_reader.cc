@@ -165,16 +165,16 @@ Model ModelFrom(const Fields& fields, const std::string& file) {
   return model;
 }
 
-Fields OpenModel(const Found& file) {
+Json OpenModel(const Found& file) {
   const std::string text = ReadText(file);
-  if (LooksLikeMegatron(text)) return Fields(FromMegatron(text, file.name).scenario.At("model"));
+  if (LooksLikeMegatron(text)) return FromMegatron(text, file.name).scenario.At("model");
   const Json json = Json::Text(text, file.name);
-  return Fields(IsHuggingFace(json) ? FromHuggingFace(json) : json);
+  return IsHuggingFace(json) ? FromHuggingFace(json) : json;
 }
 
 Model ReadModel(const std::string& path) {
   const Found file = FindFile(path);
-  return ModelFrom(OpenModel(file), file.name);
+  return ModelFrom(PartFrom(OpenModel(file), file, OpenModel).fields, file.name);
 }
 
 }  // namespace isochrone::plan

@@ -1,23 +1,36 @@
 // References and overrides: the value of a key is an object, the name of a file, or an object over a file.
-#include "base/error.h"
 #include "plan/readers.h"
 
 namespace isochrone::plan {
+namespace {
 
-Fields OpenPlain(const Found& file) { return Fields(ReadJson(file)); }
+constexpr std::size_t kMaxBases = 8;
 
-Part PartOf(const Json& value, const Found& beside, Fields (*open)(const Found&)) {
-  if (value.IsString()) {
-    Found file = FindReference(value, beside);
-    Fields fields = open(file);
-    return {std::move(fields), file, file};
+}  // namespace
+
+const Found& Part::PlaceOf(const Json& value) const {
+  for (const Found& place : places) {
+    if (place.name == value.FileName()) return place;
   }
-  if (!value.IsObject()) value.Fail("must be a file name or an object", "write \"models/gpt3_175b.json\" or { … }");
-  const auto base = value.Find("base");
-  if (!base) return {Fields(value), beside, beside};
-  Found file = FindReference(*base, beside);
-  Fields fields(value, open(file));
-  return {std::move(fields), std::move(file), beside};
+  return places.back();
+}
+
+Part PartFrom(const Json& object, const Found& place, Open open) {
+  std::vector<Json> layers = {object};
+  std::vector<Found> places = {place};
+  while (const auto base = layers.back().Find("base")) {
+    if (layers.size() > kMaxBases) base->Fail("is a base of a base, too many times over", "does a file name itself?");
+    places.push_back(FindReference(*base, places.back()));
+    layers.push_back(open(places.back()));
+  }
+  return {Fields(std::move(layers)), std::move(places)};
+}
+
+Part PartOf(const Json& value, const Found& beside, Open open) {
+  if (value.IsObject()) return PartFrom(value, beside, open);
+  if (!value.IsString()) value.Fail("must be a file name or an object", "write \"models/gpt3_175b.json\" or { … }");
+  const Found file = FindReference(value, beside);
+  return PartFrom(open(file), file, open);
 }
 
 }  // namespace isochrone::plan

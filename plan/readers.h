@@ -11,26 +11,30 @@
 // Readers of the parts of a scenario, shared by the files that implement ReadScenario.
 namespace isochrone::plan {
 
-/// The object that a "model", "cluster" or "node" value stands for: itself, the file it names, or itself over its
-/// "base".
+/// Opens a file as an object in our own keys.
+using Open = Json (*)(const Found&);
+
+/// An object over its "base", that over its own, and so on.
 struct Part {
   Fields fields;
-  Found file;    // the base, or `beside` where there is none
-  Found beside;  // the file in which the value stands
+  std::vector<Found> places;  // the files that the objects stand in, uppermost first
   /// Where references in `value`, a value of `fields`, start from.
-  const Found& PlaceOf(const Json& value) const { return value.FileName() == file.name ? file : beside; }
+  const Found& PlaceOf(const Json& value) const;
 };
-Part PartOf(const Json& value, const Found& beside, Fields (*open)(const Found&));
+
+/// What a "model", "cluster", "node" or "gpu" value stands for: itself, or the file that it names; with bases followed.
+Part PartOf(const Json& value, const Found& beside, Open open);
+/// The same for an object that is at hand.
+Part PartFrom(const Json& object, const Found& place, Open open);
 
 /// A model file in the project's own keys, whatever form it has: ours, a Hugging Face config.json, Megatron-LM
 /// arguments.
-Fields OpenModel(const Found& file);
+Json OpenModel(const Found& file);
 Model ModelFrom(const Fields& fields, const std::string& file);
 
 Gpu GpuFrom(const Fields& fields);
 Node NodeFrom(const Part& part);
 Cluster ClusterFrom(const Json& value, const Found& beside);
-Fields OpenPlain(const Found& file);
 
 /// True for a Hugging Face configuration; its model in our keys. Throws Error where the architecture is not known.
 bool IsHuggingFace(const Json& config);

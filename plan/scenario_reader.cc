@@ -29,7 +29,7 @@ Json EitherOf(const Json& root, const std::optional<MegatronArguments>& argument
 Model ReadModelOf(const Json& value, const Found& file) {
   const Part part = PartOf(value, file, OpenModel);
   const bool inline_only = !value.IsString() && !value.Has("base");
-  return ModelFrom(part.fields, inline_only ? value.Where() : part.file.name);
+  return ModelFrom(part.fields, inline_only ? value.Where() : part.places.back().name);
 }
 
 Batch ReadBatch(const Json& object) {

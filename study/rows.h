@@ -1,0 +1,58 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/units.h"
+#include "plan/scenario.h"
+
+namespace isochrone::study {
+
+/// Measured times of one microbatch on one stage, where a source printed them.
+struct StageProfile {
+  Seconds forward, backward_input, backward_weight, message;
+};
+
+/// One published measurement of training and the scenario that it measured.
+struct Row {
+  std::string id, family, source, locus;
+  int priority = 0;                        // 1: a headline row of its paper
+  std::optional<plan::Scenario> scenario;  // none: `reason` says why the row cannot be expressed
+  std::string reason;
+  std::optional<Seconds> step_time;   // measured
+  std::optional<Bytes> memory;        // measured, of the fullest GPU
+  std::string memory_kind;            // what the source counted
+  std::optional<StageProfile> stage;  // measured
+  std::vector<std::string> unstated;  // settings that the source does not give
+  std::vector<std::string> assumed;   // what was put in their place, "microbatch = 1"
+  std::vector<std::string> ignored;   // keys that are not understood here
+};
+
+/// Reads a list of rows in the schema of published training measurements (docs/rows.md). A row that cannot be expressed
+/// is returned with its reason; only a file that is no such list throws Error.
+///
+/// The cluster is made of the usual node of the row's GPU with the row's GPUs and network a node; its name is not read,
+/// and neither family nor id changes a scenario.
+///
+/// Settings that a row leaves open (null, absent or "unstated") follow these rules:
+///   microbatch               1 with a pipeline; else the largest divisor of the replica's batch up to 4
+///   vpp                      interleaved_1f1b: one layer a chunk; else 1
+///   schedule                 1f1b
+///   recompute                none
+///   sequence_parallel        where tp > 1 and the framework is megatron_core
+///   zero                     zero1 for megatron_deepspeed and megatron_core, zero3 for fsdp, else none
+///   overlap_data_parallel    where the framework is megatron_core or fsdp
+///   network a node           that of the usual node of the GPU
+/// What the schema has no key for:
+///   overlap_tensor           async_tp where given; else megatron_core with sequence parallelism and data overlap, as
+///   its
+///                            release recipes run
+///   overlap_parameter_gather zero3; zero1 of megatron_core with data overlap
+///   gradients                fp16 in Megatron-LM and Megatron-DeepSpeed runs in fp16, else fp32
+///   vocabulary               padded to a multiple of 128 tp where tp does not divide it
+///   dropout, biases, norms   by framework and MLP: Megatron-LM's dropout 0.1; biases with GeLU outside fsdp; RMS norm
+///                            with gated MLPs
+std::vector<Row> ReadRows(const std::string& path);
+
+}  // namespace isochrone::study
