@@ -48,12 +48,12 @@ ISO_VECTORISED void Apply(Index tokens, Index width, const T* x, const T* bias, 
   using C = Compute<T>;
   if (bias == nullptr) {
     ISO_SIMD
-    for (Index i = 0; i < tokens * width; ++i) out[i] = T(Curve<C>::Value(C(x[i])));
+    for (Index i = 0; i < tokens * width; ++i) Put(out[i], Curve<C>::Value(C(x[i])));
     return;
   }
   for (Index t = 0; t < tokens; ++t, x += width, out += width) {
     ISO_SIMD
-    for (Index c = 0; c < width; ++c) out[c] = T(Curve<C>::Value(C(x[c]) + C(bias[c])));
+    for (Index c = 0; c < width; ++c) Put(out[c], Curve<C>::Value(C(x[c]) + C(bias[c])));
   }
 }
 
@@ -62,12 +62,12 @@ ISO_VECTORISED void ApplyBackward(Index tokens, Index width, const T* x, const T
   using C = Compute<T>;
   if (bias == nullptr) {
     ISO_SIMD
-    for (Index i = 0; i < tokens * width; ++i) dx[i] = T(C(dout[i]) * Curve<C>::Slope(C(x[i])));
+    for (Index i = 0; i < tokens * width; ++i) Put(dx[i], C(dout[i]) * Curve<C>::Slope(C(x[i])));
     return;
   }
   for (Index t = 0; t < tokens; ++t, x += width, dout += width, dx += width) {
     ISO_SIMD
-    for (Index c = 0; c < width; ++c) dx[c] = T(C(dout[c]) * Curve<C>::Slope(C(x[c]) + C(bias[c])));
+    for (Index c = 0; c < width; ++c) Put(dx[c], C(dout[c]) * Curve<C>::Slope(C(x[c]) + C(bias[c])));
   }
 }
 
@@ -78,11 +78,11 @@ ISO_VECTORISED void ApplyGated(Index tokens, Index width, Index pitch, const T* 
   for (Index t = 0; t < tokens; ++t, gate += pitch, up += pitch, out += width) {
     if (gate_bias == nullptr) {
       ISO_SIMD
-      for (Index c = 0; c < width; ++c) out[c] = T(Curve<C>::Value(C(gate[c])) * C(up[c]));
+      for (Index c = 0; c < width; ++c) Put(out[c], Curve<C>::Value(C(gate[c])) * C(up[c]));
     } else {
       ISO_SIMD
       for (Index c = 0; c < width; ++c)
-        out[c] = T(Curve<C>::Value(C(gate[c]) + C(gate_bias[c])) * (C(up[c]) + C(up_bias[c])));
+        Put(out[c], Curve<C>::Value(C(gate[c]) + C(gate_bias[c])) * (C(up[c]) + C(up_bias[c])));
     }
   }
 }
@@ -96,15 +96,15 @@ ISO_VECTORISED void ApplyGatedBackward(Index tokens, Index width, Index pitch, c
       ISO_SIMD
       for (Index c = 0; c < width; ++c) {
         const C g = C(gate[c]), u = C(up[c]), d = C(dout[c]);
-        dgate[c] = T(d * u * Curve<C>::Slope(g));
-        dup[c] = T(d * Curve<C>::Value(g));
+        Put(dgate[c], d * u * Curve<C>::Slope(g));
+        Put(dup[c], d * Curve<C>::Value(g));
       }
     } else {
       ISO_SIMD
       for (Index c = 0; c < width; ++c) {
         const C g = C(gate[c]) + C(gate_bias[c]), u = C(up[c]) + C(up_bias[c]), d = C(dout[c]);
-        dgate[c] = T(d * u * Curve<C>::Slope(g));
-        dup[c] = T(d * Curve<C>::Value(g));
+        Put(dgate[c], d * u * Curve<C>::Slope(g));
+        Put(dup[c], d * Curve<C>::Value(g));
       }
     }
   }

@@ -22,11 +22,11 @@ struct Matrix {
   Index pitch;
 };
 
-template <class From, class To>
-ISO_VECTORISED void Convert(Index rows, Index columns, const From* from, Index pitch, To* to) {
+template <class T>
+ISO_VECTORISED void Convert(Index rows, Index columns, const T* from, Index pitch, Compute<T>* to) {
   for (Index r = 0; r < rows; ++r) {
     ISO_SIMD
-    for (Index c = 0; c < columns; ++c) to[r * columns + c] = To(from[r * pitch + c]);
+    for (Index c = 0; c < columns; ++c) to[r * columns + c] = Compute<T>(from[r * pitch + c]);
   }
 }
 
@@ -98,7 +98,7 @@ ISO_VECTORISED void FinishTile(const AttentionShape& s, Index rows, const Buffer
     const C* from = w.accumulated + r * s.head_size;
     T* to = out + r * s.heads * s.head_size;
     ISO_SIMD
-    for (Index d = 0; d < s.head_size; ++d) to[d] = T(from[d] * inverse);
+    for (Index d = 0; d < s.head_size; ++d) Put(to[d], from[d] * inverse);
     lse[r * s.heads] = w.max[r] + std::log(w.sum[r]);
   }
 }
@@ -243,7 +243,7 @@ ISO_VECTORISED void MergeAttention(Index rows, Index head_size, T* out, Compute<
     T* x = out + r * head_size;
     const T* y = other + r * head_size;
     ISO_SIMD
-    for (Index d = 0; d < head_size; ++d) x[d] = T((mine * C(x[d]) + theirs * C(y[d])) / sum);
+    for (Index d = 0; d < head_size; ++d) Put(x[d], (mine * C(x[d]) + theirs * C(y[d])) / sum);
     lse[r] = max + std::log(sum);
   }
 }

@@ -9,7 +9,7 @@ ISO_VECTORISED void AddBias(Index tokens, Index width, const T* x, const T* bias
   using C = Compute<T>;
   for (Index t = 0; t < tokens; ++t) {
     ISO_SIMD
-    for (Index c = 0; c < width; ++c) out[t * width + c] = T(C(x[t * width + c]) + C(bias[c]));
+    for (Index c = 0; c < width; ++c) Put(out[t * width + c], C(x[t * width + c]) + C(bias[c]));
   }
 }
 

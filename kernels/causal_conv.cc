@@ -32,7 +32,7 @@ ISO_VECTORISED void Spread(const CausalConvShape& s, Index b, Index position, co
       for (Index c = 0; c < n; ++c) sum[c] += C(w[c]) * C(d[c]);
     }
     ISO_SIMD
-    for (Index c = 0; c < n; ++c) to[first + c] = T(sum[c]);
+    for (Index c = 0; c < n; ++c) Put(to[first + c], sum[c]);
   }
 }
 
@@ -57,7 +57,7 @@ ISO_VECTORISED void CausalConv(const CausalConvShape& s, const T* x, const T* we
       }
       T* to = out + t * s.channels + first;
       ISO_SIMD
-      for (Index c = 0; c < n; ++c) to[c] = T(sum[c]);
+      for (Index c = 0; c < n; ++c) Put(to[c], sum[c]);
     }
   }
 }

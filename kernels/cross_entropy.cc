@@ -54,8 +54,8 @@ ISO_VECTORISED void CrossEntropyGradient(Index tokens, Index width, Index first,
     const bool mine = target >= 0 && target < width;
     const C target_value = mine ? factor * Exp(C(row[target]) - most) - weight[t] : C(0);
     ISO_SIMD
-    for (Index c = 0; c < width; ++c) drow[c] = T(factor * Exp(C(row[c]) - most));
-    if (mine) drow[target] = T(target_value);
+    for (Index c = 0; c < width; ++c) Put(drow[c], factor * Exp(C(row[c]) - most));
+    if (mine) Put(drow[target], target_value);
   }
 }
 

@@ -44,7 +44,7 @@ ISO_VECTORISED void Piece(Index n, Keep keep, const std::uint32_t* words, const 
     if constexpr (kBias) value += C(bias[i]);
     value = words[i] >= keep.threshold ? value * scale : C(0);
     if constexpr (kResidual) value += C(residual[i]);
-    out[i] = T(value);
+    Put(out[i], value);
   }
 }
 

@@ -33,7 +33,7 @@ ISO_VECTORISED void AddPositions(Index batch, Index positions, Index hidden, Ind
   const T* rows = table + first_position * hidden;
   for (Index b = 0; b < batch; ++b, x += positions * hidden) {
     ISO_SIMD
-    for (Index i = 0; i < positions * hidden; ++i) x[i] = T(C(x[i]) + C(rows[i]));
+    for (Index i = 0; i < positions * hidden; ++i) Put(x[i], C(x[i]) + C(rows[i]));
   }
 }
 

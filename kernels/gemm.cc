@@ -35,7 +35,7 @@ ISO_VECTORISED void CopyMatrix(Index rows, Index columns, const From* from, Inde
     const From* x = from + r * from_pitch;
     To* y = to + r * to_pitch;
     ISO_SIMD
-    for (Index i = 0; i < columns; ++i) y[i] = To(float(x[i]));
+    for (Index i = 0; i < columns; ++i) Put(y[i], float(x[i]));
   }
 }
 

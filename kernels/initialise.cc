@@ -29,7 +29,7 @@ void Range(std::uint64_t seed, Index first, Index count, double mean, double dev
     RandomWords(seed, 0, even, n + 2, words);
     for (Index i = 0; i < n; ++i) {
       const Index at = first + i - even;
-      out[i] = T(Compute<T>(mean + deviation * Normal(words + (at - at % 2), at % 2 != 0)));
+      Put(out[i], Compute<T>(mean + deviation * Normal(words + (at - at % 2), at % 2 != 0)));
     }
     first += n;
     out += n;

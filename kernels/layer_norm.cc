@@ -22,7 +22,7 @@ ISO_VECTORISED void LayerNorm(Index tokens, Index hidden, Compute<T> epsilon, co
     for (Index c = 0; c < hidden; ++c) squares += (C(row[c]) - center) * (C(row[c]) - center);
     const C scale = 1 / std::sqrt(squares / C(hidden) + epsilon);
     ISO_SIMD
-    for (Index c = 0; c < hidden; ++c) out_row[c] = T((C(row[c]) - center) * scale * C(weight[c]) + C(bias[c]));
+    for (Index c = 0; c < hidden; ++c) Put(out_row[c], (C(row[c]) - center) * scale * C(weight[c]) + C(bias[c]));
     mean[t] = center;
     rstd[t] = scale;
   }
@@ -50,7 +50,7 @@ ISO_VECTORISED void LayerNormBackward(Index tokens, Index hidden, const T* x, co
     ISO_SIMD
     for (Index c = 0; c < hidden; ++c) {
       const C z = (C(row[c]) - center) * scale, g = C(dout_row[c]) * C(weight[c]);
-      dx_row[c] = T(scale * (g - mean_g - z * mean_gz));
+      Put(dx_row[c], scale * (g - mean_g - z * mean_gz));
     }
   }
 }

@@ -28,7 +28,7 @@ ISO_INLINE void Gather(Index tokens, Index k, Index hidden, const Index* row_of,
       }
       T* x = out + t * hidden + first;
       ISO_SIMD
-      for (Index c = 0; c < n; ++c) x[c] = T(sum[c]);
+      for (Index c = 0; c < n; ++c) Put(x[c], sum[c]);
     }
   }
 }
@@ -78,7 +78,7 @@ ISO_VECTORISED void CombineBackward(Index tokens, Index k, Index hidden, const I
     ISO_SIMD_SUM(dot)
     for (Index c = 0; c < hidden; ++c) {
       dot += C(d[c]) * C(from[c]);
-      to[c] = T(w * C(d[c]));
+      Put(to[c], w * C(d[c]));
     }
     dweight[i] = dot;
   }

@@ -18,7 +18,7 @@ ISO_VECTORISED void RmsNorm(Index tokens, Index hidden, Compute<T> epsilon, cons
     for (Index c = 0; c < hidden; ++c) squares += C(row[c]) * C(row[c]);
     const C scale = 1 / std::sqrt(squares / C(hidden) + epsilon);
     ISO_SIMD
-    for (Index c = 0; c < hidden; ++c) out_row[c] = T(C(row[c]) * scale * C(weight[c]));
+    for (Index c = 0; c < hidden; ++c) Put(out_row[c], C(row[c]) * scale * C(weight[c]));
     rstd[t] = scale;
   }
 }
@@ -41,7 +41,7 @@ ISO_VECTORISED void RmsNormBackward(Index tokens, Index hidden, const T* x, cons
     const C mean_gz = sum_gz / C(hidden);
     ISO_SIMD
     for (Index c = 0; c < hidden; ++c)
-      dx_row[c] = T(scale * (C(dout_row[c]) * C(weight[c]) - C(row[c]) * scale * mean_gz));
+      Put(dx_row[c], scale * (C(dout_row[c]) * C(weight[c]) - C(row[c]) * scale * mean_gz));
   }
 }
 

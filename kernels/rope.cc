@@ -19,8 +19,8 @@ ISO_VECTORISED void Rotate(Index batch, Index positions, Index heads, Index head
       ISO_SIMD
       for (Index i = 0; i < half; ++i) {
         const C u = C(low[i]), v = C(high[i]), c = cos_row[i], s = direction * sin_row[i];
-        low[i] = T(u * c - v * s);
-        high[i] = T(v * c + u * s);
+        Put(low[i], u * c - v * s);
+        Put(high[i], v * c + u * s);
       }
     }
   }

@@ -61,8 +61,8 @@ void RouteTopKBackward(Index tokens, Index experts, Index k, bool renormalise, c
     C dot = 0;
     for (Index j = 0; j < k; ++j) dot += dp(j) * p[ids[j]];
     T* row = dlogits + t * experts;
-    for (Index e = 0; e < experts; ++e) row[e] = T(-p[e] * dot);
-    for (Index j = 0; j < k; ++j) row[ids[j]] = T(p[ids[j]] * (dp(j) - dot));
+    for (Index e = 0; e < experts; ++e) Put(row[e], -p[e] * dot);
+    for (Index j = 0; j < k; ++j) Put(row[ids[j]], p[ids[j]] * (dp(j) - dot));
   }
 }
 

@@ -23,11 +23,11 @@ ISO_VECTORISED void MaskedSoftmax(Index batch, Index queries, Index keys, Comput
     for (Index j = first; j < last; ++j) {
       const C e = Exp(scale * C(row[j]) - max);
       sum += e;
-      out_row[j] = T(e);
+      Put(out_row[j], e);
     }
     const C inverse = 1 / sum;
     ISO_SIMD
-    for (Index j = first; j < last; ++j) out_row[j] = T(C(out_row[j]) * inverse);
+    for (Index j = first; j < last; ++j) Put(out_row[j], C(out_row[j]) * inverse);
     std::fill(out_row, out_row + first, T(0));
     std::fill(out_row + last, out_row + keys, T(0));
   }
@@ -44,7 +44,7 @@ ISO_VECTORISED void MaskedSoftmaxBackward(Index batch, Index queries, Index keys
     ISO_SIMD_SUM(dot)
     for (Index j = 0; j < keys; ++j) dot += C(p[j]) * C(dp[j]);
     ISO_SIMD
-    for (Index j = 0; j < keys; ++j) d[j] = T(scale * C(p[j]) * (C(dp[j]) - dot));
+    for (Index j = 0; j < keys; ++j) Put(d[j], scale * C(p[j]) * (C(dp[j]) - dot));
   }
 }
 

@@ -33,4 +33,11 @@ struct ComputeOf<Bf16> {
 template <class T>
 using Compute = typename ComputeOf<T>::Type;
 
+/// to = value, rounded. Scalar by scalar, where `to = T(value)` would copy a struct, which GCC 12 does not vectorise.
+template <class T>
+constexpr void Put(T& to, Compute<T> value) {
+  to = value;
+}
+constexpr void Put(Bf16& to, float value) { to.bits = Bf16(value).bits; }
+
 }  // namespace isochrone::kernels

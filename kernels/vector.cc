@@ -8,21 +8,21 @@ template <class T>
 ISO_VECTORISED void Add(Index n, const T* a, const T* b, T* out) {
   using C = Compute<T>;
   ISO_SIMD
-  for (Index i = 0; i < n; ++i) out[i] = T(C(a[i]) + C(b[i]));
+  for (Index i = 0; i < n; ++i) Put(out[i], C(a[i]) + C(b[i]));
 }
 
 template <class T>
 ISO_VECTORISED void Axpy(Index n, Compute<T> alpha, const T* x, T* y) {
   using C = Compute<T>;
   ISO_SIMD
-  for (Index i = 0; i < n; ++i) y[i] = T(C(y[i]) + alpha * C(x[i]));
+  for (Index i = 0; i < n; ++i) Put(y[i], C(y[i]) + alpha * C(x[i]));
 }
 
 template <class T>
 ISO_VECTORISED void Scale(Index n, Compute<T> alpha, T* x) {
   using C = Compute<T>;
   ISO_SIMD
-  for (Index i = 0; i < n; ++i) x[i] = T(alpha * C(x[i]));
+  for (Index i = 0; i < n; ++i) Put(x[i], alpha * C(x[i]));
 }
 
 template <class T>
@@ -46,7 +46,7 @@ double ClipFactor(double norm, double max_norm) {
 template <class From, class To>
 ISO_VECTORISED void Cast(Index n, const From* from, To* to) {
   ISO_SIMD
-  for (Index i = 0; i < n; ++i) to[i] = To(Compute<To>(Compute<From>(from[i])));
+  for (Index i = 0; i < n; ++i) Put(to[i], Compute<To>(Compute<From>(from[i])));
 }
 
 #define ISO_VECTOR(T)                                      \
