@@ -73,7 +73,7 @@ ISO_VECTORISED void SoftmaxTile(const AttentionShape& s, const AttentionMask& ma
     if (first == last) continue;
     C max = w.max[r];
     ISO_SIMD_MAX(max)
-    for (Index j = first; j < last; ++j) max = std::max(max, row[j]);
+    for (Index j = first; j < last; ++j) max = Larger(max, row[j]);
     C sum = 0;
     ISO_SIMD_SUM(sum)
     for (Index j = first; j < last; ++j) {

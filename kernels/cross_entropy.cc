@@ -1,6 +1,5 @@
 #include "kernels/cross_entropy.h"
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -15,7 +14,7 @@ ISO_VECTORISED void LogitMax(Index tokens, Index width, const T* logits, Compute
     const T* row = logits + t * width;
     C most = -std::numeric_limits<C>::infinity();
     ISO_SIMD_MAX(most)
-    for (Index c = 0; c < width; ++c) most = std::max(most, C(row[c]));
+    for (Index c = 0; c < width; ++c) most = Larger(most, C(row[c]));
     max[t] = most;
   }
 }

@@ -17,7 +17,7 @@ ISO_VECTORISED void MaskedSoftmax(Index batch, Index queries, Index keys, Comput
     const Index first = mask.First(r % queries, keys), last = mask.Last(r % queries, keys);
     C max = -std::numeric_limits<C>::infinity();
     ISO_SIMD_MAX(max)
-    for (Index j = first; j < last; ++j) max = std::max(max, scale * C(row[j]));
+    for (Index j = first; j < last; ++j) max = Larger(max, scale * C(row[j]));
     C sum = 0;
     ISO_SIMD_SUM(sum)
     for (Index j = first; j < last; ++j) {

@@ -81,6 +81,12 @@ ISO_INLINE C Exp(C x) {
   return x > Parts::kHigh ? std::bit_cast<C>(Bits(Bits(2 * Parts::kBias + 1) << Parts::kMantissa)) : result;
 }
 
+/// The larger, or a if b is NaN. By value: loops with std::max, which takes references, do not vectorise.
+template <class C>
+ISO_INLINE C Larger(C a, C b) {
+  return a < b ? b : a;
+}
+
 /// 1 / (1 + e^-x)
 template <class C>
 ISO_INLINE C Sigmoid(C x) {
