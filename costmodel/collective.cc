@@ -1,0 +1,165 @@
+#include "costmodel/collective.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "costmodel/collective_forms.h"
+
+namespace isochrone::costmodel {
+
+namespace {
+
+using plan::CollectiveKind;
+
+double Filled(double x, double fill) { return x + 2 * std::sqrt(fill * x); }
+
+/// Kinds without forms of their own borrow those that move data alike.
+CollectiveKind FormsOf(CollectiveKind kind) {
+  return kind == CollectiveKind::kBroadcast ? CollectiveKind::kAllGather : kind;
+}
+
+double NicsPerGpu(const plan::Node& node) { return std::max(1.0, static_cast<double>(node.nics) / node.gpus); }
+
+/// Shares between the listed rates by straight line; the ends hold outside.
+double ShareAt(const std::vector<NicShare>& nics, BytesPerSecond rate, double NicShare::*share) {
+  if (rate <= nics.front().rate) return nics.front().*share;
+  for (std::size_t i = 1; i < nics.size(); ++i) {
+    if (rate > nics[i].rate) continue;
+    const double t = (rate - nics[i - 1].rate) / (nics[i].rate - nics[i - 1].rate);
+    return nics[i - 1].*share + t * (nics[i].*share - nics[i - 1].*share);
+  }
+  return nics.back().*share;
+}
+
+BytesPerSecond MessageBandwidth(const CollectiveProfile& profile, const plan::Node& node, double senders) {
+  const double nics = std::min(node.nics / std::max(1.0, senders), NicsPerGpu(node));
+  return nics * node.nic_bandwidth * ShareAt(profile.nics, node.nic_bandwidth, &NicShare::message);
+}
+
+/// A ring over the widest form, as bytes of `wire` and `local` pass through the GPUs of one node.
+double InsideTime(const CollectiveProfile& profile, CollectiveKind kind, int per_node, double wire, double local) {
+  if (per_node < 2) return 0;
+  const CollectiveForm* widest = nullptr;
+  for (const CollectiveForm& form : profile.forms[static_cast<int>(kind)]) {
+    if (form.shape == FormShape::kRing && (!widest || form.bandwidth > widest->bandwidth)) widest = &form;
+  }
+  return wire / (widest->bandwidth.value * LinkRatio(profile, per_node)) + local / widest->local_bandwidth.value;
+}
+
+}  // namespace
+
+double LinkRatio(const CollectiveProfile& profile, int n) {
+  return profile.link_ratio * profile.usable_share[std::min<std::size_t>(n - 2, profile.usable_share.size() - 1)];
+}
+
+FormWork WorkOf(FormShape shape, CollectiveKind kind, int n, double size, double imbalance) {
+  const double others = static_cast<double>(n - 1) / n;
+  switch (shape) {
+    case FormShape::kSwitchReduce:
+      return {1, (1 + 1.0 / n) * size, 0};
+    case FormShape::kDirect:
+      return {n - 1.0, others * size * imbalance, size / n};
+    case FormShape::kRing:
+      break;
+  }
+  if (kind == CollectiveKind::kAllReduce) return {2 * (n - 1.0), 2 * others * size, size};
+  if (kind == CollectiveKind::kBroadcast) return {n - 1.0, size, 0};
+  return {n - 1.0, others * size, size / n};
+}
+
+double FormTime(const CollectiveForm& form, const FormWork& work, double ratio) {
+  return form.latency.value + work.hops * form.hop.value + work.local / form.local_bandwidth.value +
+         Filled(work.wire / (form.bandwidth.value * ratio), form.fill.value);
+}
+
+CrossingWork WorkOf(bool tree, CollectiveKind kind, const plan::GroupShape& group, double size) {
+  const int n = group.size, nodes = group.nodes, p = group.per_node;
+  if (tree) return {2 * (p - 1.0), 2 * std::ceil(std::log2(nodes)), nodes == 2 ? size : 2 * size, 2 * size, size};
+  const double hops = std::max(0, n - nodes), between = nodes - 1, others = static_cast<double>(n - 1) / n;
+  if (kind == CollectiveKind::kAllReduce) return {2 * hops, 2 * between, 2 * others * size, 2 * others * size, size};
+  if (kind == CollectiveKind::kBroadcast) return {hops, between, size, size, 0};
+  return {hops, between, others * size, others * size, size / n};
+}
+
+BytesPerSecond GroupNicBandwidth(const CollectiveProfile& profile, const plan::Node& node,
+                                 const plan::GroupShape& group) {
+  const double reach = std::min<double>(node.nics, group.per_node * NicsPerGpu(node));
+  const double nics = std::min(reach, static_cast<double>(node.nics) / std::max(1, group.sharing));
+  return nics * node.nic_bandwidth * ShareAt(profile.nics, node.nic_bandwidth, &NicShare::collective);
+}
+
+double CrossingTime(const CollectiveProfile& profile, const plan::Node& node, const plan::GroupShape& group,
+                    CollectiveKind kind, const CrossingForm& form, const CrossingWork& work) {
+  const double inside = InsideTime(profile, FormsOf(kind), group.per_node, work.inside, work.local);
+  const double nic = work.wire / GroupNicBandwidth(profile, node, group).value;
+  return form.latency.value + work.hops * form.hop.value + work.hops_between * form.hop_between.value +
+         Filled(std::max(inside, nic) / form.bandwidth_share, form.fill.value);
+}
+
+double CrossingAllToAll(const CollectiveProfile& profile, const plan::Cluster& cluster, const plan::GroupShape& group,
+                        double size, double imbalance) {
+  const int n = group.size, p = group.per_node;
+  const double outside = size * imbalance * std::max(0, n - p) / n;
+  const double nic = GroupNicBandwidth(profile, cluster.node, group).value / p / cluster.oversubscription;
+  const double crossing = profile.crossing_message.value + (n - p) * profile.crossing_peer.value + outside / nic;
+  const double inside = p < 2 ? 0 : ChosenForm(profile, CollectiveKind::kAllToAll, p, size * p / n, imbalance).seconds;
+  return std::max(crossing, inside);
+}
+
+Choice ChosenForm(const CollectiveProfile& profile, CollectiveKind kind, int n, double size, double imbalance) {
+  Choice best{std::numeric_limits<double>::infinity(), nullptr};
+  const double ratio = LinkRatio(profile, n);
+  for (const CollectiveForm& form : profile.forms[static_cast<int>(FormsOf(kind))]) {
+    if (n < form.least_group) continue;
+    const double t = FormTime(form, WorkOf(form.shape, kind, n, size, imbalance), ratio);
+    if (t < best.seconds) best = {t, &form};
+  }
+  return best;
+}
+
+CrossingChoice ChosenCrossing(const CollectiveProfile& profile, const plan::Cluster& cluster,
+                              const plan::GroupShape& group, CollectiveKind kind, double size) {
+  CrossingChoice best{std::numeric_limits<double>::infinity(), nullptr};
+  for (const CrossingForm& form : profile.crossing) {
+    if (form.tree && kind != CollectiveKind::kAllReduce) continue;
+    const double t = CrossingTime(profile, cluster.node, group, kind, form, WorkOf(form.tree, kind, group, size));
+    if (t < best.seconds) best = {t, &form};
+  }
+  return best;
+}
+
+Seconds CollectiveTime(const CollectiveProfile& profile, const plan::Cluster& cluster, plan::GroupShape group,
+                       CollectiveKind kind, Bytes size, double imbalance) {
+  if (group.size < 2) return {};
+  const bool crosses = group.nodes > 1;
+  if (kind == CollectiveKind::kRing) return PointToPointTime(profile, cluster, {crosses, group.sharing}, size);
+  if (!crosses) return Seconds(ChosenForm(profile, kind, group.size, size.value, imbalance).seconds);
+  if (kind == CollectiveKind::kAllToAll) {
+    return Seconds(CrossingAllToAll(profile, cluster, group, size.value, imbalance));
+  }
+  return Seconds(ChosenCrossing(profile, cluster, group, kind, size.value).seconds);
+}
+
+Seconds PointToPointTime(const CollectiveProfile& profile, const plan::Cluster& cluster, MessagePath path, Bytes size) {
+  if (path.crosses_nodes) {
+    return profile.crossing_message +
+           size * cluster.oversubscription / MessageBandwidth(profile, cluster.node, path.senders);
+  }
+  double best = std::numeric_limits<double>::infinity();
+  for (const CollectiveForm& form : profile.message) {
+    best = std::min(best, FormTime(form, {0, size.value, 0}, LinkRatio(profile, 2)));
+  }
+  return Seconds(best);
+}
+
+Seconds PipelineMessageTime(const CollectiveProfile& profile, const plan::Cluster& cluster, MessagePath path,
+                            Bytes size, int tensor, bool scatter) {
+  if (!scatter || tensor == 1) return PointToPointTime(profile, cluster, path, size);
+  const int per_node = std::min(tensor, cluster.node.domain_gpus);
+  const plan::GroupShape group{tensor, per_node, (tensor + per_node - 1) / per_node, 1};
+  return PointToPointTime(profile, cluster, path, size / tensor) +
+         CollectiveTime(profile, cluster, group, CollectiveKind::kAllGather, size);
+}
+
+}  // namespace isochrone::costmodel
