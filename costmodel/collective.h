@@ -12,7 +12,8 @@ namespace isochrone::costmodel {
 
 struct Term;
 
-/// Time of a collective over a group of n ranks, the fastest of the forms that the library may choose from.
+/// Time of a collective over a group of n ranks: of the forms that the library may choose from, the one it takes for
+/// the fastest.
 ///
 /// Inside a node, for each form (algorithm and protocol):
 ///
@@ -39,13 +40,14 @@ struct Term;
 ///                    hops        hops_between    wire
 ///   ring all-reduce  2(n-N)      2(N-1)          2(n-1)/n size
 ///   ring all-gather, reduce-scatter, broadcast: half of it; broadcast's wire is size
-///   tree all-reduce  2(p-1)      2 ceil(log2 N)  size for N = 2, else 2 size
+///   tree all-reduce  2(p-1)      2 ceil(log2 N)  2(N-1)/N size; 1.85 size when the library chooses
 ///
 ///   nic_group = min(nics / sharing, p max(1, nics / gpus)) nic_bandwidth efficiency
 ///
 /// inside  time of the wire bytes on the in-node links by the profile's widest ring; 0 where p = 1
-/// tree    a double binary tree: each NIC sends half of the data up in one tree and down in the other; in larger trees
-///         an inner node sends up once and down twice half of the data
+/// tree    a double binary tree: N-1 edges carry half of the data up and down in each of two trees, so that the mean
+///         node sends 2(N-1)/N of it. NCCL's tuner takes 2, and so prefers rings for large sizes even where the tree is
+///         faster: the form is chosen by that belief, then priced
 /// All-to-all between nodes: the share (n-p)/n of each rank's bytes leaves by the NICs, over the fabric's
 /// oversubscription, beside the part that stays inside; each peer costs a message.
 ///

@@ -17,17 +17,14 @@ struct Choice {
 };
 Choice ChosenForm(const CollectiveProfile& profile, plan::CollectiveKind kind, int n, double size, double imbalance);
 
-/// Hops and bytes of one crossing form; the second table of collective.h. `wire` leaves a node, `inside` passes over
-/// each in-node link, `local` through each rank's memory.
+/// Hops and bytes of one crossing form; the second table of collective.h. `wire` leaves a node, `believed` is what the
+/// library takes for it when it chooses, `inside` passes over each in-node link, `local` through each rank's memory.
 struct CrossingWork {
-  double hops = 0, hops_between = 0, wire = 0, inside = 0, local = 0;
+  double hops = 0, hops_between = 0, wire = 0, believed = 0, inside = 0, local = 0;
 };
 CrossingWork WorkOf(bool tree, plan::CollectiveKind kind, const plan::GroupShape& group, double size);
 
-double CrossingTime(const CollectiveProfile& profile, const plan::Node& node, const plan::GroupShape& group,
-                    plan::CollectiveKind kind, const CrossingForm& form, const CrossingWork& work);
-
-/// The fastest crossing form, and its time. All kinds but all-to-all.
+/// The crossing form that the library takes for the fastest, and its time. All kinds but all-to-all.
 struct CrossingChoice {
   double seconds = 0;
   const CrossingForm* form = nullptr;
