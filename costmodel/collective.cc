@@ -25,6 +25,11 @@ CollectiveKind FormsOf(CollectiveKind kind) {
   return kind == CollectiveKind::kBroadcast ? CollectiveKind::kAllGather : kind;
 }
 
+/// Of all servers of one NVLink domain.
+double DomainNics(const plan::Node& node) {
+  return node.nics * std::max(1.0, static_cast<double>(node.domain_gpus) / node.gpus);
+}
+
 double NicsPerGpu(const plan::Node& node) { return std::max(1.0, static_cast<double>(node.nics) / node.gpus); }
 
 /// Shares between the listed rates by straight line; the ends hold outside.
@@ -38,8 +43,8 @@ double ShareAt(const std::vector<NicShare>& nics, BytesPerSecond rate, double Ni
   return nics.back().*share;
 }
 
-BytesPerSecond MessageBandwidth(const CollectiveProfile& profile, const plan::Node& node, double senders) {
-  const double nics = std::min(node.nics / std::max(1.0, senders), NicsPerGpu(node));
+BytesPerSecond MessageBandwidth(const CollectiveProfile& profile, const plan::Node& node, int senders) {
+  const double nics = std::min(DomainNics(node) / std::max(1, senders), NicsPerGpu(node));
   return nics * node.nic_bandwidth * ShareAt(profile.nics, node.nic_bandwidth, &NicShare::message);
 }
 
@@ -110,8 +115,8 @@ CrossingWork WorkOf(bool tree, CollectiveKind kind, const plan::GroupShape& grou
 
 BytesPerSecond GroupNicBandwidth(const CollectiveProfile& profile, const plan::Node& node,
                                  const plan::GroupShape& group) {
-  const double reach = std::min<double>(node.nics, group.per_node * NicsPerGpu(node));
-  const double nics = std::min(reach, static_cast<double>(node.nics) / std::max(1, group.sharing));
+  const double reach = std::min(DomainNics(node), group.per_node * NicsPerGpu(node));
+  const double nics = std::min(reach, DomainNics(node) / std::max(1, group.sharing));
   return nics * node.nic_bandwidth * ShareAt(profile.nics, node.nic_bandwidth, &NicShare::collective);
 }
 

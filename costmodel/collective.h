@@ -77,6 +77,8 @@ struct MessagePath {
 ///   between nodes   latency + size oversubscription / min(nics / senders, max(1, nics / gpus)) nic_bandwidth
 ///   efficiency
 Seconds PointToPointTime(const CollectiveProfile& profile, const plan::Cluster& cluster, MessagePath path, Bytes size);
+std::vector<Term> ExplainMessage(const CollectiveProfile& profile, const plan::Cluster& cluster, MessagePath path,
+                                 Bytes size);
 
 /// A pipeline message of `size` bytes that each of `tensor` ranks holds whole. Without scattering each rank sends all
 /// of it to its own peer; with it, each sends 1/tensor and the receivers gather over their node's links.

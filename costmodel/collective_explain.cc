@@ -2,7 +2,7 @@
 
 #include "costmodel/collective.h"
 #include "costmodel/collective_forms.h"
-#include "costmodel/costs.h"
+#include "costmodel/explain.h"
 
 namespace isochrone::costmodel {
 
@@ -78,6 +78,17 @@ std::vector<Term> ExplainCollective(const CollectiveProfile& profile, const plan
                         : ""),
            CollectiveTime(profile, cluster, group, kind, size, imbalance),
            crosses ? Source{profile.crossing_source, false} : Source{profile.link_source, profile.link_measured}}};
+}
+
+std::vector<Term> ExplainMessage(const CollectiveProfile& profile, const plan::Cluster& cluster, MessagePath path,
+                                 Bytes size) {
+  const Seconds latency = PointToPointTime(profile, cluster, path, Bytes(0));
+  const Seconds total = PointToPointTime(profile, cluster, path, size);
+  const Source source =
+      path.crosses_nodes ? Source{profile.crossing_source, false} : Source{profile.link_source, profile.link_measured};
+  const std::string place = path.crosses_nodes ? Text("between nodes, %g senders a node", path.senders) : "in a node";
+  return {{"message latency", "of an empty message", place, latency, source},
+          {"message on the link", "time - latency", Text("size = %.6g B", size.value), total - latency, source}};
 }
 
 }  // namespace isochrone::costmodel

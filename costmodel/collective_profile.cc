@@ -179,6 +179,9 @@ CollectiveProfile ReadCollectiveProfile(const plan::Node& node, const std::strin
                 "there are " + JoinedWith(kinds, "and"));
   } else {
     best->link_ratio = node.link_bandwidth / best->link_bandwidth;
+    if (best->link == plan::NodeLink::kNvlinkPairs) {  // beyond a pair PCIe is the link, whatever joins the pairs
+      for (std::size_t i = 1; i < best->usable_share.size(); ++i) best->usable_share[i] /= best->link_ratio;
+    }
     const bool same = best->architecture == node.gpu.architecture && std::abs(best->link_ratio - 1) < 0.02;
     if (!same) best->link_source = "scaled by link bandwidth from " + best->name + " (" + best->link_source + ")";
     best->link_measured = best->link_measured && same;

@@ -5,7 +5,7 @@
 #include <ctime>
 
 #include "base/error.h"
-#include "costmodel/costs.h"
+#include "costmodel/explain.h"
 
 using namespace isochrone;
 using namespace isochrone::costmodel;
@@ -195,6 +195,28 @@ TEST_CASE("a link that nobody measured is scaled from the nearest and says so", 
   CHECK_FALSE(profile.link_measured);
   CHECK(profile.link_ratio == Approx(200.0 / 450));
   CHECK(profile.link_source.rfind("scaled by link bandwidth from nvlink4_nvswitch", 0) == 0);
+}
+
+TEST_CASE("another bridge between pairs leaves PCIe as it is", "[collective]") {
+  plan::Cluster cluster = A100Cluster();
+  cluster.node.link = plan::NodeLink::kNvlinkPairs;
+  const auto t = [&](double gb, int n) {
+    cluster.node.link_bandwidth = BytesPerSecond(gb * 1e9);
+    return CollectiveTime(ReadCollectiveProfile(cluster.node, kFolder), cluster, {n, n, 1, 1},
+                          CollectiveKind::kAllReduce, Bytes(1e9))
+        .value;
+  };
+  CHECK(t(56, 4) == Approx(t(300, 4)));
+  CHECK(t(56, 2) > 3 * t(300, 2));
+}
+
+TEST_CASE("a domain of many servers has the NICs of all of them", "[collective]") {
+  plan::Cluster cluster = A100Cluster();
+  cluster.node.gpus = 4;
+  cluster.node.nics = 4;
+  cluster.node.domain_gpus = 72;
+  const GroupShape whole{144, 72, 2, 1};
+  CHECK(GroupNicBandwidth(Round(), cluster.node, whole).value == Approx(72 * 25e9));
 }
 
 TEST_CASE("a mesh of four is not taken for a mesh of eight", "[collective]") {

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "base/units.h"
+#include "costmodel/collective.h"
+#include "plan/layout.h"
+#include "plan/op.h"
+#include "plan/scenario.h"
+
+namespace isochrone::costmodel {
+
+/// Prices what the ranks of one layout on one cluster say to each other: collective.h with the shape of every group and
+/// the path of pipeline messages worked out once. Immutable; safe to share among threads; pricing allocates nothing.
+class Communication {
+ public:
+  /// With the catalogue's link profile for the cluster's node.
+  Communication(const plan::Cluster& cluster, const plan::Layout& layout);
+  Communication(const plan::Cluster& cluster, const plan::Layout& layout,
+                std::shared_ptr<const CollectiveProfile> profile);
+
+  Seconds TimeOf(const plan::Collective& op) const;
+  /// A message to the next stage, `bytes` from each rank.
+  Seconds TimeOf(const plan::Message& op) const;
+  /// A pipeline message of `bytes` that every tensor-parallel rank holds whole, cut among them where `scatter_gather`.
+  Seconds MessageTime(Bytes bytes, bool scatter_gather) const;
+
+  std::vector<Term> Explain(const plan::Collective& op) const;
+  std::vector<Term> Explain(const plan::Message& op) const;
+
+  const CollectiveProfile& profile() const { return *profile_; }
+
+ private:
+  plan::Cluster cluster_;
+  std::shared_ptr<const CollectiveProfile> profile_;
+  std::array<plan::GroupShape, plan::kGroups> shapes_;
+  MessagePath path_;  // of a pipeline message
+  int tensor_ = 1;
+};
+
+/// The profile of `node` from profiles/links of the catalogue, read once a process for each kind of node; safe to call
+/// from several threads.
+std::shared_ptr<const CollectiveProfile> CollectiveProfileOf(const plan::Node& node);
+
+}  // namespace isochrone::costmodel
