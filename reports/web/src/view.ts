@@ -1,0 +1,46 @@
+// What a view is. Each answers one question; its tab shows only where some answer of the report can fill it.
+import type { Answer, NamedAnswer, Report, Step } from "./schema";
+
+export interface Context {
+  report: Report;
+  /// The answers that this view can show, and the chosen one.
+  answers: NamedAnswer[];
+  chosen: NamedAnswer;
+}
+
+export interface View {
+  id: string;
+  tab: string;
+  question: string;
+  /// Whether the view has something to say about this answer.
+  takes: (answer: Answer) => boolean;
+  /// Fewer answers than this, and the tab is absent.
+  least?: number;
+  /// The view shows all its answers at once, so none is chosen.
+  all?: boolean;
+  render: (context: Context) => HTMLElement[];
+}
+
+export const isStep = (answer: Answer): answer is Step => answer.kind === "prediction" || answer.kind === "run";
+
+/// A number, or NaN.
+export const num = (value: unknown): number => (typeof value === "number" ? value : NaN);
+
+/// GPUs of an answer: what it says, else the product of the degrees.
+export function gpusOf(answer: Answer): number {
+  const strategy = answer.scenario?.strategy ?? {};
+  const cluster = (answer.scenario?.cluster ?? {}) as Record<string, unknown>;
+  if (typeof cluster.gpus === "number") return cluster.gpus;
+  const degrees = ["tensor", "pipeline", "data", "context"].map((key) => num(strategy[key]));
+  return degrees.some((d) => !Number.isNaN(d)) ? degrees.reduce((a, d) => a * (Number.isNaN(d) ? 1 : d), 1) : NaN;
+}
+
+/// A word for people that names an entry of the scenario: a string, or an object's name.
+export function nameOf(value: unknown): string {
+  if (typeof value === "string") return value.replace(/^.*\//, "").replace(/\.json$/, "");
+  if (value && typeof value === "object") {
+    const object = value as Record<string, unknown>;
+    return nameOf(object.name ?? object.node ?? "");
+  }
+  return "";
+}

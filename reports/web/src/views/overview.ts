@@ -1,0 +1,207 @@
+// Is it fast, does it fit, what bounds it?
+import { card, figure, missing, stack } from "../card";
+import { chartCard, type Numbers, tip } from "../chart";
+import { h } from "../dom";
+import { bytes, compact, GIB, gibTick, percent, seconds, secondsTick, shortened, show, threeDigits, words } from "../format";
+import type { Operation, Parts, Step } from "../schema";
+import type { Colours } from "../theme";
+import { inkOn } from "../gantt/painter";
+import { objectTable, tableCard } from "../table";
+import { type Context, isStep, type View } from "../view";
+
+const PARTS = ["compute", "recompute", "tensor", "context", "expert", "pipeline", "data", "copy", "optimizer", "host", "bubble"];
+const MEMORY = ["parameters", "gradients", "optimizer", "activations", "workspace", "communication", "framework"];
+
+/// Known names in their order, then what else the answer has.
+function ordered(parts: Parts, known: string[]): string[] {
+  const names = known.filter((name) => parts[name] !== undefined);
+  return names.concat(Object.keys(parts).filter((name) => !known.includes(name) && typeof parts[name] === "number"));
+}
+
+function figures(step: Step): HTMLElement {
+  const memory = step.memory ?? {};
+  const measured = step.kind === "run";
+  const used = (memory.peak_bytes ?? NaN) / (memory.capacity_bytes ?? NaN);
+  const fits = memory.fits;
+  const range = step.low_s !== undefined && step.high_s !== undefined && step.high_s > step.low_s
+    ? `80% between ${seconds(step.low_s)} and ${seconds(step.high_s)}` : measured ? "measured" : "";
+  return h("div", { class: "figures" },
+    figure("Step time", "step_time_s", step.step_time_s, show(step.step_time_s, "seconds"), range),
+    figure("Throughput", "tokens_per_s", step.tokens_per_s,
+      step.tokens_per_s === undefined ? "–" : compact(step.tokens_per_s), "tokens per second"),
+    figure("Per GPU", "model_tflops_per_gpu", step.model_tflops_per_gpu,
+      step.model_tflops_per_gpu === undefined ? "–" : threeDigits(step.model_tflops_per_gpu), "model TFLOP/s"),
+    figure("MFU", "mfu", step.mfu, show(step.mfu, "fraction"),
+      step.hfu === undefined ? "" : `of peak; hardware ${percent(step.hfu)}`),
+    figure("Bubble", "bubble_over_total", step.bubble_over_total, show(step.bubble_over_total, "fraction"),
+      step.bubble_over_ideal === undefined ? "of the step" : `of the step; ${percent(step.bubble_over_ideal)} of ideal`),
+    figure("Peak memory", "memory.peak_bytes", memory.peak_bytes, show(memory.peak_bytes, "bytes"), [
+      Number.isFinite(used)
+        ? h("span", { class: `meter${used > 1 ? " over" : ""}`, role: "img", "aria-label": `${percent(used)} of the capacity` },
+            h("span", { style: `width:${Math.min(100, used * 100)}%` }))
+        : null,
+      fits === undefined ? "" : h("span", { class: fits ? "good" : "bad" },
+        `${fits ? "✓ fits" : "✗ does not fit"}${memory.capacity_bytes ? ` in ${bytes(memory.capacity_bytes)}` : ""}`),
+    ]));
+}
+
+/// One sentence from the numbers: how long, whether it fits, what takes most of it.
+function sentence(step: Step): string {
+  const parts = step.attribution_s ?? {};
+  const top = Object.entries(parts).sort((a, b) => b[1] - a[1])[0];
+  const fits = step.memory?.fits;
+  const said = [
+    step.step_time_s === undefined ? "The answer has no step time" : `One step ${step.kind === "run" ? "took" : "takes"} ${seconds(step.step_time_s)}`,
+    fits === undefined ? "" : fits ? "it fits in memory" : "it does not fit in memory",
+    top && step.step_time_s ? `${words(top[0])} is its largest part (${percent(top[1] / step.step_time_s)})` : "",
+  ].filter(Boolean);
+  return `${said.join("; ")}.`;
+}
+
+function attribution(step: Step): HTMLElement {
+  const parts = step.attribution_s;
+  const title = "Where does the step go?";
+  if (!parts || Object.keys(parts).length === 0) return missing(title, "The answer has no attribution of the step.", "attribution_s");
+  const names = ordered(parts, PARTS);
+  const whole = names.reduce((sum, name) => sum + parts[name], 0);
+  const share = (name: string) => (whole > 0 ? parts[name] / whole : 0);
+  const numbers = (): Numbers => ({ columns: ["part", "seconds", "share"], rows: names.map((n) => [n, parts[n], share(n)]) });
+  return chartCard({
+    title, wide: true, height: 112, numbers, below: legendTable(names, parts, whole),
+    note: `Every instant of the reported rank is one of these; they add up to ${seconds(whole)}.`,
+    label: names.map((n) => `${words(n)} ${percent(share(n))}`).join(", "),
+    option: (c) => ({
+      grid: { left: 2, right: 2, top: 8, bottom: 26 },
+      xAxis: { type: "value", max: whole || 1, axisLabel: { formatter: secondsTick, showMaxLabel: false }, splitLine: { show: false } },
+      yAxis: { type: "category", data: [""], axisLine: { show: false } },
+      tooltip: { trigger: "item", formatter: (p: { seriesName: string; value: number }) => tip(words(p.seriesName), [["time", seconds(p.value)], ["share", percent(share(p.seriesName))]]) },
+      series: names.map((name) => ({
+        name, type: "bar", stack: "step", data: [parts[name]], barWidth: 46,
+        itemStyle: { color: c.part(name), borderColor: c.card, borderWidth: 1,
+          ...(name === "bubble" && { decal: { symbol: "rect", color: c.muted, dashArrayX: [1, 0], dashArrayY: [2, 6], rotation: -Math.PI / 4 } }) },
+        label: { show: share(name) > 0.05, formatter: `${words(name)}\n${percent(share(name), 0)}`, fontSize: 11, lineHeight: 14,
+          ...(name === "bubble" ? { color: c.text, textBorderColor: c.card, textBorderWidth: 3 } : { color: inkOn(c.part(name)) }) },
+      })),
+    }),
+  }).element;
+}
+
+function legendTable(names: string[], parts: Parts, whole: number): HTMLElement {
+  return h("ul", { class: "legend", "aria-label": "Parts of the step" }, names.filter((n) => parts[n] > 0).map((name) =>
+    h("li", {},
+      h("span", { class: `swatch${name === "bubble" ? " hatched" : ""}`, style: `background-color:var(--part-${PARTS.includes(name) ? name : "host"})` }),
+      h("span", { class: "legend-name" }, words(name)),
+      h("data", { value: String(parts[name]), "data-part": name }, seconds(parts[name])),
+      h("span", { class: "note" }, percent(whole > 0 ? parts[name] / whole : 0)))));
+}
+
+function memory(step: Step): HTMLElement {
+  const stages = step.memory?.stages ?? [];
+  const title = "What fills the memory of each stage?";
+  if (stages.length === 0) return missing(title, "The answer has no memory by stage.", "memory.stages");
+  const capacity = step.memory?.capacity_bytes;
+  const kinds = MEMORY.filter((k) => stages.some((s) => s[k] > 0));
+  const top = Math.max(capacity ?? 0, ...stages.map((s) => s.total ?? 0));
+  return chartCard({
+    title, wide: stages.length > 16, height: 340,
+    note: capacity ? `Bytes of one GPU at its fullest instant; the line is its capacity, ${bytes(capacity)}.` : "Bytes of one GPU at its fullest instant.",
+    label: stages.slice(0, 8).map((s) => `stage ${s.stage} ${bytes(s.total)}`).join(", "),
+    numbers: () => ({ columns: ["stage", ...kinds, "total"], rows: stages.map((s) => [s.stage, ...kinds.map((k) => s[k] ?? null), s.total ?? null]) }),
+    option: (c, narrow) => ({
+      legend: { type: "plain" },
+      grid: { left: 8, right: 12, top: narrow ? 84 : 60, bottom: 22, containLabel: true },
+      xAxis: { type: "category", data: stages.map((s) => String(s.stage)), name: "stage", nameLocation: "middle", nameGap: 26 },
+      yAxis: { type: "value", max: Math.ceil((top * 1.05) / GIB), axisLabel: { formatter: gibTick, showMaxLabel: false } },
+      tooltip: { trigger: "axis", axisPointer: { type: "shadow" }, formatter: (items: { dataIndex: number }[]) => {
+        const stage = stages[items[0].dataIndex];
+        return tip(`Stage ${stage.stage}`, [...kinds.map((k): [string, string, string] => [words(k), bytes(stage[k]), c.part(k)]), ["total", bytes(stage.total)]]);
+      } },
+      series: kinds.map((kind, i) => ({
+        name: words(kind), type: "bar", stack: "memory", barMaxWidth: 44, data: stages.map((s) => s[kind] / GIB), itemStyle: { color: c.part(kind) },
+        ...(i === 0 && capacity && { markLine: { silent: true, symbol: "none", data: [{ yAxis: capacity / GIB }], label: { formatter: "capacity", position: "insideEndTop", color: c.bad }, lineStyle: { color: c.bad, type: "dashed", width: 1.5 } } }),
+      })),
+    }),
+  }).element;
+}
+
+function bars(title: string, note: string, entries: [string, number][], whole: number | undefined, colour?: (c: Colours) => string): HTMLElement {
+  const sorted = [...entries].sort((a, b) => a[1] - b[1]);
+  return chartCard({
+    title, note, height: Math.max(140, 60 + 34 * sorted.length),
+    label: [...sorted].reverse().map(([n, v]) => `${words(n)} ${seconds(v)}`).join(", "),
+    numbers: () => ({ columns: ["name", "seconds"], rows: [...sorted].reverse().map(([n, v]) => [n, v]) }),
+    option: (c, narrow) => ({
+      grid: { left: 8, right: 96, top: 8, bottom: 8, containLabel: true },
+      xAxis: { type: "value", axisLabel: { formatter: secondsTick }, splitNumber: narrow ? 2 : 4 },
+      yAxis: { type: "category", data: sorted.map(([n]) => shortened(words(n), narrow ? 18 : 34)), axisLabel: { color: c.text } },
+      tooltip: { trigger: "item", formatter: (p: { dataIndex: number }) => tip(words(sorted[p.dataIndex][0]), [["time", seconds(sorted[p.dataIndex][1])]]) },
+      series: [{ type: "bar", barMaxWidth: 20, data: sorted.map(([n, v]) => ({ value: v, itemStyle: { color: colour?.(c) ?? c.part(n), borderRadius: 2 } })),
+        label: { show: true, position: "right", color: c.text, formatter: (p: { value: number }) => (whole ? `${seconds(p.value)} · ${percent(p.value / whole)}` : seconds(p.value)) } }],
+    }),
+  }).element;
+}
+
+export function operationDetail(operation: Operation): HTMLElement {
+  const inputs = operation.inputs;
+  const pairs = inputs && typeof inputs === "object" ? Object.entries(inputs as Record<string, unknown>) : [];
+  return h("div", { class: "explain" },
+    h("h4", {}, shortened(operation.name, 200)),
+    h("dl", {},
+      h("dt", {}, "Formula"), h("dd", {}, operation.formula ? h("code", {}, operation.formula) : "The answer gives none."),
+      h("dt", {}, "Numbers put in"),
+      h("dd", {}, pairs.length > 0
+        ? pairs.map(([k, v]) => h("span", { class: "pair" }, `${k} = `, h("b", {}, typeof v === "number" ? threeDigits(v) : show(v))))
+        : inputs ? String(inputs) : "The answer gives none."),
+      h("dt", {}, "Source"), h("dd", {}, operation.source || "The answer gives none."),
+      operation.measured !== undefined ? [h("dt", {}, "Rate"), h("dd", {}, operation.measured ? "measured" : "assumed")] : null));
+}
+
+function operations(step: Step): HTMLElement {
+  const list = step.operations ?? [];
+  const title = "Which operations take the time?";
+  if (list.length === 0) return missing(title, "The answer has no operations.", "operations");
+  const keys = ["name", "phase", "program", "stream", "count", "seconds", "share", "source"].filter((k) => list.some((o) => o[k as keyof Operation] !== undefined));
+  return tableCard({
+    title, note: "Press a row for its formula, the numbers put in and their source.", count: list.length,
+    columns: keys.map((key) => ({ key, ...(key === "share" && { share: (row: number) => list[row].share ?? 0 }) })),
+    at: (row, key) => {
+      const value = list[row][key as keyof Operation];
+      return value === undefined || value === null ? null : typeof value === "object" ? JSON.stringify(value) : (value as string | number | boolean);
+    },
+    sortBy: "seconds", descending: true, detail: (row) => operationDetail(list[row]),
+  });
+}
+
+function warnings(step: Step): HTMLElement | null {
+  const list = step.warnings ?? [];
+  if (list.length === 0) return null;
+  return h("section", { class: "card wide warning", role: "note", "aria-label": "Warnings" },
+    h("h3", {}, list.length === 1 ? "One thing to know" : `${list.length} things to know`),
+    h("ul", {}, list.map((w) => h("li", {}, shortened(String(w), 2000)))));
+}
+
+export const overview: View = {
+  id: "overview",
+  tab: "Overview",
+  question: "Is it fast, does it fit, what bounds it?",
+  takes: isStep,
+  render: ({ chosen }: Context) => {
+    const step = chosen.answer as Step;
+    const exposed = Object.entries(step.exposed_communication_s ?? {}).filter(([, v]) => v > 0);
+    const gains = (step.what_if ?? []).map((w): [string, number] => [w.kind, w.gain_s]);
+    const losses = (step.losses ?? []).map((loss, i) => ({ step: i, loss }));
+    return [
+      h("p", { class: "lead" }, sentence(step)),
+      figures(step),
+      h("div", { class: "cards" },
+        warnings(step),
+        attribution(step),
+        memory(step),
+        stack(exposed.length > 0 ? bars("Which communication is exposed?", "Time in which no compute hides it.", exposed, step.step_time_s)
+          : card({ title: "Which communication is exposed?", body: [h("p", { class: "note" }, step.exposed_communication_s ? "None: compute hides all of it." : "The answer does not say.")] }),
+        gains.length > 0 ? bars("What would make it faster?", "What the step would gain if that cost were gone.", gains, step.step_time_s, (c) => c.good) : null),
+        operations(step),
+        losses.length > 0 ? objectTable("What were the losses?", losses, ["step", "loss"]) : null),
+    ];
+  },
+};
