@@ -77,7 +77,8 @@ nlohmann::json LlamaLike(const Json& config) {
 
 nlohmann::json Mistral(const Json& config) {
   nlohmann::json model = LlamaLike(config);
-  if (const auto window = FirstOf(config, {"sliding_window"})) model["window"] = {{"tokens", window->Int(1, kMost)}};
+  if (const auto window = FirstOf(config, {"sliding_window"}))
+    model["window"] = {{"tokens", window->Int(1, kMost)}, {"every", 1}};
   return model;
 }
 
