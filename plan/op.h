@@ -34,8 +34,23 @@ const char* NameOf(Group group);
 
 enum class Pass : std::uint8_t { kForward, kBackward };
 
+/// What a product means to the executor. kLinear: Y = X Wᵀ with W stored (out, in). The others are the batched products
+/// of unfused attention over packed qkv, see tape.h for their operands.
+enum class GemmRole : std::uint8_t {
+  kLinear,
+  kLinearGradInput,
+  kLinearGradWeight,
+  kScores,
+  kContext,
+  kGradProbabilities,
+  kGradValues,
+  kGradQueries,
+  kGradKeys
+};
+
 /// C[m,n] = A[m,k] B[k,n], `batch` times. Row-major storage; a transposed operand is stored the other way.
 struct Gemm {
+  GemmRole role = GemmRole::kLinear;
   std::int64_t batch = 1, m = 0, n = 0, k = 0;
   Dtype dtype = Dtype::kBf16;   // of A and B as multiplied
   Dtype output = Dtype::kBf16;  // of C
@@ -231,5 +246,9 @@ struct Op {
   std::vector<int> after;    // beyond the order of its own stream
   bool operator==(const Op&) const = default;
 };
+
+/// Multiply-adds of the matrix products in `op`, counted as two each; 0 for what is bound by memory. Attention counts
+/// every key where `full_attention`, else those that the mask lets through.
+Flops MatrixFlopsOf(const Op& op, bool full_attention);
 
 }  // namespace isochrone::plan

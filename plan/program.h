@@ -26,6 +26,11 @@ struct Buffer {
   bool expert = false;
   /// Parameters: split over tp along this axis (of the full tensor); -1: the same on every rank of the group.
   int sharded_axis = -1;
+  /// Parameters: each tensor rank sees only part of the rows that use it (sequence parallelism), so gradients must be
+  /// added over tp.
+  bool partial_over_tensor = false;
+  /// Another layer's buffer of the same name on this rank (a tied table); counted there.
+  bool borrowed = false;
   /// Small statistics (mean, rstd, log-sum-exp) that the papers' memory tables leave out.
   bool statistic = false;
 

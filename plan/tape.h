@@ -1,0 +1,142 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "plan/program.h"
+#include "plan/scenario.h"
+
+namespace isochrone::plan {
+
+/// What every layer builder needs to know about one rank's share of the work.
+struct LayerContext {
+  const Model* model = nullptr;
+  const Strategy* strategy = nullptr;
+  Layout layout;
+  std::int64_t sequences = 1;     // B: of a microbatch
+  std::int64_t positions = 0;     // S: of this rank, after context parallelism
+  Dtype storage = Dtype::kBf16;   // activations and parameters
+  Dtype multiply = Dtype::kBf16;  // matrix products
+
+  std::int64_t Tokens() const { return sequences * positions; }  // T
+  bool SequenceParallel() const { return strategy->sequence_parallel && layout.tp > 1; }
+  /// Rows outside the tensor-parallel region: T / tp with sequence parallelism, else T.
+  std::int64_t ShardTokens() const { return SequenceParallel() ? Tokens() / layout.tp : Tokens(); }
+};
+
+/// Records one layer's forward pass and derives its other passes: the backward ops of each recorded op, what the
+/// backward pass needs and so must stay alive, and what is run again when it was not kept.
+///
+/// Operands of the ops, in order (in → out), T rows, all row-major:
+///   gemm kLinear              X (T,k), W (n,k) [, b (n)]            → Y (T,n)
+///   gemm kLinearGradInput     dY (T,n), W (n,k)                     → dX (T,k)
+///   gemm kLinearGradWeight    dY (T,n), X (T,k)                     → dW (n,k), added to what is there
+///   gemm kScores              qkv (T, (A+2K)D)                      → S (B,A,S,S)
+///   gemm kContext             P (B,A,S,S), qkv                      → O (T, A D)
+///   gemm kGradProbabilities   dO, qkv                               → dP        kGradValues  P, dO → dqkv (v part)
+///   gemm kGradQueries         dS, qkv → dqkv (q part)                           kGradKeys    dS, qkv → dqkv (k part)
+///   attention                 qkv → O, lse (B,A,S)                  backward: dO, qkv, O, lse → dqkv
+///   softmax                   S → P                                 backward: dP, P → dS
+///   normalization             x, g [, b] → y, statistics            backward: dy, x, g, statistics → dx, dg [, db]
+///   bias                      x, b → y                              backward: dy → db, added
+///   gelu, swiglu, …           x [, b] → y                           backward: dy, x [, b] → dx [, db]
+///   bias_dropout_add          x [, b], residual → y [, mask]        backward: dy [, mask] → dx [, db]
+///   dropout                   x → y, mask                           backward: dy, mask → dx
+///   add                       a, b → y
+///   rope                      qkv → qkv'                            backward: dqkv' → dqkv
+///   embedding                 tokens, table → y                     backward: dy, tokens → dtable, added
+///   cross_entropy             logits, labels → loss, softmax        backward: softmax, labels → dlogits
+///   collective                x → y
+/// Packed qkv holds, per token, all local query heads, then key heads, then value heads.
+class Tape {
+ public:
+  Tape(std::string layer_name, const LayerContext& context);
+
+  int Input(const std::string& name, std::vector<std::int64_t> shape, Dtype dtype);
+  int Parameter(const std::string& name, std::vector<std::int64_t> shape, int sharded_axis, bool expert = false);
+  /// A parameter that every tensor rank holds whole; under sequence parallelism each sees only its rows.
+  int ReplicatedParameter(const std::string& name, std::vector<std::int64_t> shape);
+  /// Another layer's parameter on the same rank (a tied table): used here, counted there.
+  int Borrowed(const std::string& name, std::vector<std::int64_t> shape);
+  int Activation(const std::string& name, std::vector<std::int64_t> shape, Dtype dtype, bool statistic = false);
+  const Buffer& At(int buffer) const { return program_.buffers[static_cast<std::size_t>(buffer)]; }
+
+  int Linear(const std::string& name, int x, int weight, int bias = -1);
+  int Norm(const std::string& name, int x);
+  int Elementwise1(const std::string& name, ElementwiseKind kind, int x, std::vector<std::int64_t> shape,
+                   int bias = -1);
+  /// y = residual + dropout(x + bias)
+  int DropoutAdd(const std::string& name, int x, int residual, int bias = -1);
+  int Dropout(const std::string& name, int x);
+  int Rope(const std::string& name, int qkv);
+
+  /// Into a tensor-parallel region: with sequence parallelism gathers rows (and reduce-scatters the gradient); without,
+  /// x itself, whose gradient is all-reduced.
+  int EnterTensorRegion(const std::string& name, int x);
+  /// Out of it: reduce-scatter of rows, or all-reduce; the gradient is gathered, or passes.
+  int LeaveTensorRegion(const std::string& name, int x);
+
+  /// The op with the operands given; its backward ops come from `backward`, called with the gradient of `out[0]`.
+  struct Gradient {
+    Tape* tape;
+    int of_output;  // gradient buffer of out[0]
+  };
+  void Record(Op op, std::function<void(Gradient)> backward);
+
+  /// Within: the ops that selective recomputation runs again (core attention).
+  void BeginCoreAttention() { core_ = true; }
+  void EndCoreAttention() { core_ = false; }
+
+  // --- for backward functions ---------------------------------------------------------------------------------------
+  /// Adds `op` to the pass that computes input gradients, or weight gradients.
+  void EmitInputGradient(Op op);
+  void EmitWeightGradient(Op op);
+  /// A new gradient buffer shaped like `buffer`; joins (adds) when `buffer` has one already.
+  int NewGradient(int buffer, const std::string& suffix = "");
+  void AddGradient(int buffer, int gradient);
+  int ParameterGradient(int parameter);
+  /// Buffer that holds the rows of `gathered` again in the backward pass (the gathered form is not kept).
+  int GatheredAgain(int gathered);
+
+  LayerProgram Finish(int output);
+
+  const LayerContext& context() const { return context_; }
+
+ private:
+  struct Node {
+    Op op;
+    std::function<void(Gradient)> backward;
+    bool core = false;
+  };
+  struct Emitted {
+    Op op;
+    bool weight = false, core = false;
+  };
+
+  int NewBuffer(Buffer buffer);
+  int Narrowed(int x);
+  int NarrowedGradient(int dy);
+  Elementwise CastOf(int from, int to) const;
+  void EmitBiasGradient(const std::string& name, int dy, int bias);
+  void EmitCollective(const std::string& name, CollectiveKind kind, Group group, int x, int y, Bytes bytes);
+  void ReduceGradient(int x);
+  void DeriveBackward(int output);
+  void ChooseKept();
+  void LinkStreams(std::vector<Op>& ops) const;
+
+  LayerContext context_;
+  LayerProgram program_;
+  std::vector<Node> nodes_;
+  std::vector<Emitted> backward_;
+  std::map<int, int> gradient_;            // activation -> its gradient
+  std::map<int, int> parameter_gradient_;  // parameter -> its gradient
+  std::map<int, int> gathered_from_;       // gathered buffer -> shard
+  std::map<int, int> gathered_again_;
+  std::map<int, int> cast_;             // buffer -> its 8-bit form
+  std::map<int, std::string> reduced_;  // activations whose gradient is all-reduced over tp, by op name
+  bool core_ = false;                   // recording (or deriving from) core attention
+};
+
+}  // namespace isochrone::plan
