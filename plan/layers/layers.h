@@ -20,4 +20,11 @@ LayerProgram HeadLayer(const LayerContext& context, bool owns_table);
 int AttentionPart(Tape& tape, int x);
 int MlpPart(Tape& tape, int x);
 
+/// The kind of layer `layer` (0-based) of a model, and how to build its program.
+struct LayerKind {
+  const char* name;
+  LayerProgram (*build)(const LayerContext&);
+};
+LayerKind LayerKindAt(const Model& model, int layer);
+
 }  // namespace isochrone::plan

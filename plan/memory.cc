@@ -1,0 +1,191 @@
+#include "plan/memory.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "plan/build.h"
+#include "plan/step_program.h"
+
+namespace isochrone::plan {
+namespace {
+
+bool Counted(const Buffer& b) {
+  return b.kind == BufferKind::kActivation || b.kind == BufferKind::kCommunication || b.kind == BufferKind::kWorkspace;
+}
+
+/// Most bytes of task-lifetime buffers alive at once while `ops` run in order. A buffer lives from the op that writes
+/// it (or the start, for what enters) to the last op that reads it (or the end, for `leaves`).
+Bytes Workspace(const LayerProgram& p, const std::vector<const Op*>& ops, int enters, int leaves) {
+  std::map<int, std::pair<std::size_t, std::size_t>> life;
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    for (int b : ops[i]->out) life.try_emplace(b, i, i).first->second.second = i;
+    for (int b : ops[i]->in) life.try_emplace(b, 0, i).first->second.second = i;
+  }
+  if (enters >= 0 && life.count(enters)) life[enters].first = 0;
+  if (leaves >= 0 && life.count(leaves)) life[leaves].second = ops.empty() ? 0 : ops.size() - 1;
+  std::vector<double> change(ops.size() + 1, 0);
+  for (const auto& [id, span] : life) {
+    const Buffer& b = p.buffers[static_cast<std::size_t>(id)];
+    if (!Counted(b) || b.lifetime != Lifetime::kTask) continue;
+    change[span.first] += b.Size().value;
+    change[span.second + 1] -= b.Size().value;
+  }
+  double now = 0, most = 0;
+  for (double c : change) most = std::max(most, now += c);
+  return Bytes(most);
+}
+
+std::vector<const Op*> Listed(const std::vector<Op>& a, const std::vector<Op>& b = {}) {
+  std::vector<const Op*> all;
+  for (const Op& op : a) all.push_back(&op);
+  for (const Op& op : b) all.push_back(&op);
+  return all;
+}
+
+struct SlotBytes {
+  Bytes kept, kept_for_weight, workspace_forward, workspace_backward;
+};
+
+SlotBytes BytesOfSlot(const Plan& plan, const std::vector<LayerBytes>& layers, int stage) {
+  SlotBytes sum;
+  for (const Section& section : plan.stages[static_cast<std::size_t>(stage)].sections) {
+    const LayerBytes& l = layers[static_cast<std::size_t>(section.program)];
+    sum.kept += section.count * l.kept;
+    sum.kept_for_weight += section.count * l.kept_for_weight;
+    sum.workspace_forward = Max(sum.workspace_forward, l.forward_workspace);
+    sum.workspace_backward = Max(sum.workspace_backward, l.backward_workspace);
+  }
+  return sum;
+}
+
+/// What a task adds to the kept activations when it starts, and takes when it has ended.
+struct Change {
+  Bytes start, end, workspace;
+};
+
+Change ChangeOf(const Task& task, const std::vector<SlotBytes>& slots, int chunks, int rank) {
+  const SlotBytes& s = slots[static_cast<std::size_t>(rank * chunks + task.chunk)];
+  switch (task.phase) {
+    case Phase::kForward:
+      return {s.kept, Bytes(0), s.workspace_forward};
+    case Phase::kBackward:
+      return {Bytes(0), -s.kept, s.workspace_backward};
+    case Phase::kBackwardInput:
+      return {Bytes(0), s.kept_for_weight - s.kept, s.workspace_backward};
+    case Phase::kBackwardWeight:
+      return {Bytes(0), -s.kept_for_weight, Bytes(0)};
+    case Phase::kOverlapped: {
+      const SlotBytes& b = slots[static_cast<std::size_t>(rank * chunks + task.chunk_b)];
+      return {s.kept, -b.kept, s.workspace_forward + b.workspace_backward};
+    }
+    case Phase::kRecompute:
+      break;
+  }
+  return {};
+}
+
+std::vector<SlotBytes> SlotsOf(const Plan& plan, const std::vector<LayerBytes>& layers) {
+  const Placement& place = plan.schedule.placement;
+  std::vector<SlotBytes> slots;
+  for (int rank = 0; rank < place.ranks; ++rank) {
+    for (int chunk = 0; chunk < place.chunks; ++chunk)
+      slots.push_back(BytesOfSlot(plan, layers, place.StageOf(rank, chunk)));
+  }
+  return slots;
+}
+
+std::vector<LayerBytes> LayersOf(const Plan& plan) {
+  std::vector<LayerBytes> layers;
+  for (const LayerProgram& p : plan.programs) layers.push_back(BytesOf(p));
+  return layers;
+}
+
+/// Parameters, gradients and optimizer state, as the sharding leaves them on one rank.
+void AddState(const Scenario& s, const Plan& plan, int rank, StageMemory& memory) {
+  const Layout& layout = plan.layout;
+  const StateBytes bytes = StateBytesOf(s.strategy);
+  const Sharding sharding = s.strategy.optimizer_sharding;
+  for (int chunk = 0; chunk < plan.schedule.placement.chunks; ++chunk) {
+    const SlotParameters p = ParametersOf(plan, rank, chunk);
+    const int group = s.strategy.shard_group > 0 ? s.strategy.shard_group : layout.dp * layout.cp;
+    const double dense_shards = sharding == Sharding::kNone ? 1 : group;
+    const double expert_shards = sharding == Sharding::kNone ? 1 : std::max(1, layout.Edp());
+    const double n = p.dense + p.expert, held = p.dense / dense_shards + p.expert / expert_shards;
+    memory.parameters += Bytes(bytes.parameter * (sharding == Sharding::kZero3 ? held : n));
+    const bool shards_gradients =
+        sharding == Sharding::kZero3 ||
+        (sharding == Sharding::kZero2 && (layout.pp == 1 || s.strategy.zero2_reduce_every_microbatch));
+    memory.gradients += Bytes(bytes.gradient * (shards_gradients ? held : n));
+    memory.optimizer += Bytes(bytes.optimizer * held);
+  }
+}
+
+}  // namespace
+
+LayerBytes BytesOf(const LayerProgram& p) {
+  LayerBytes sum;
+  std::set<int> weight_reads, input_writes;
+  for (const Op& op : p.Ops(Phase::kBackwardWeight)) weight_reads.insert(op.in.begin(), op.in.end());
+  for (const Op& op : p.Ops(Phase::kBackwardInput)) input_writes.insert(op.out.begin(), op.out.end());
+  for (const Op& op : p.Ops(Phase::kRecompute)) input_writes.insert(op.out.begin(), op.out.end());
+  for (std::size_t i = 0; i < p.buffers.size(); ++i) {
+    const Buffer& b = p.buffers[i];
+    const int id = static_cast<int>(i);
+    if (b.kind == BufferKind::kParameter && !b.borrowed) sum.parameters += b.Size();
+    if (!Counted(b)) continue;
+    if (b.lifetime == Lifetime::kMicrobatch) {
+      sum.kept += b.Size();
+      if (b.statistic) sum.kept_statistics += b.Size();
+      if (weight_reads.count(id)) sum.kept_for_weight += b.Size();
+    } else if (weight_reads.count(id) && (input_writes.count(id) || id == p.output_gradient)) {
+      sum.kept_for_weight += b.Size();
+    }
+  }
+  sum.forward_workspace = Workspace(p, Listed(p.Ops(Phase::kForward)), p.input, p.output);
+  sum.backward_workspace =
+      Workspace(p, Listed(p.Ops(Phase::kRecompute), p.Ops(Phase::kBackward)), p.output_gradient, p.input_gradient);
+  return sum;
+}
+
+std::vector<Bytes> MemoryByTask(const Scenario& s, const Plan& plan, int rank) {
+  const std::vector<SlotBytes> slots = SlotsOf(plan, LayersOf(plan));
+  StageMemory state;
+  AddState(s, plan, rank, state);
+  std::vector<Bytes> bytes;
+  Bytes now = state.Total();
+  for (const Task& task : plan.schedule.order[static_cast<std::size_t>(rank)]) {
+    const Change change = ChangeOf(task, slots, plan.schedule.placement.chunks, rank);
+    now += change.start;
+    bytes.push_back(now + change.workspace);
+    now += change.end;
+  }
+  bytes.push_back(now);
+  return bytes;
+}
+
+std::vector<StageMemory> MemoryOf(const Scenario& s, const Plan& plan) {
+  const std::vector<SlotBytes> slots = SlotsOf(plan, LayersOf(plan));
+  std::vector<StageMemory> all;
+  for (int rank = 0; rank < plan.schedule.placement.ranks; ++rank) {
+    StageMemory memory;
+    memory.stage = rank;
+    AddState(s, plan, rank, memory);
+    Bytes now, fullest(-1);
+    for (const Task& task : plan.schedule.order[static_cast<std::size_t>(rank)]) {
+      const Change change = ChangeOf(task, slots, plan.schedule.placement.chunks, rank);
+      now += change.start;
+      if (now + change.workspace > fullest) {
+        fullest = now + change.workspace;
+        memory.activations = now;
+        memory.workspace = change.workspace;
+      }
+      now += change.end;
+    }
+    memory.communication = 4 * plan.message_bytes * (plan.schedule.placement.ranks > 1 ? 1 : 0);
+    all.push_back(memory);
+  }
+  return all;
+}
+
+}  // namespace isochrone::plan

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <vector>
+
+#include "plan/metrics.h"
+#include "plan/plan.h"
+#include "plan/scenario.h"
+
+namespace isochrone::plan {
+
+/// Bytes that one layer of a program holds on one rank.
+struct LayerBytes {
+  Bytes parameters;                             // stored, unsharded
+  Bytes kept;                                   // from forward to the end of backward, per microbatch
+  Bytes kept_statistics;                        // of `kept`, what the papers' tables leave out
+  Bytes kept_for_weight;                        // from backward-input to backward-weight, where a schedule splits them
+  Bytes forward_workspace, backward_workspace;  // most bytes alive within one pass
+};
+LayerBytes BytesOf(const LayerProgram& program);
+
+/// Memory of every pipeline rank at its fullest instant. Walks each rank's order once: kept activations rise with a
+/// forward pass and fall with the backward pass that ends with them, whatever the times are.
+std::vector<StageMemory> MemoryOf(const Scenario& scenario, const Plan& plan);
+
+/// Bytes alive on one rank before each task of its order and after the last: what memory over time is drawn from.
+std::vector<Bytes> MemoryByTask(const Scenario& scenario, const Plan& plan, int rank);
+
+}  // namespace isochrone::plan

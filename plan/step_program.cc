@@ -1,0 +1,182 @@
+#include "plan/step_program.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "plan/build.h"
+
+namespace isochrone::plan {
+namespace {
+
+/// Megatron and PyTorch cut gradients into buckets of about this many parameters before they reduce them.
+constexpr double kBucketParameters = 40e6;
+constexpr int kMostBuckets = 16;
+
+struct Rank {  // one pipeline rank's parameters
+  double dense = 0, expert = 0, partial_over_tensor = 0;
+};
+
+Op CollectiveOp(const std::string& name, CollectiveKind kind, Group group, double elements, Dtype dtype) {
+  return {.name = name,
+          .stream = Stream::kData,
+          .kind = Collective{.kind = kind, .group = group, .bytes = elements * SizeOf(dtype), .dtype = dtype},
+          .in = {},
+          .out = {},
+          .after = {}};
+}
+
+bool Shards(const Strategy& s) { return s.optimizer_sharding != Sharding::kNone; }
+
+CollectiveKind ReductionOf(const Strategy& s) {
+  return Shards(s) ? CollectiveKind::kReduceScatter : CollectiveKind::kAllReduce;
+}
+
+int LastTask(const Schedule& schedule, int rank, int chunk, bool backward) {
+  const auto& order = schedule.order[static_cast<std::size_t>(rank)];
+  for (int i = static_cast<int>(order.size()) - 1; i >= 0; --i) {
+    const Task& t = order[static_cast<std::size_t>(i)];
+    const bool is_last =
+        backward ? (t.phase == Phase::kBackward || t.phase == Phase::kBackwardWeight || t.phase == Phase::kOverlapped)
+                 : t.phase == Phase::kForward;
+    const int of = t.phase == Phase::kOverlapped && backward ? t.chunk_b : t.chunk;
+    if (is_last && of == chunk) return i;
+  }
+  return Anchor::kStepEnd;
+}
+
+int FirstForward(const Schedule& schedule, int rank, int chunk) {
+  const auto& order = schedule.order[static_cast<std::size_t>(rank)];
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    if ((order[i].phase == Phase::kForward || order[i].phase == Phase::kOverlapped) && order[i].chunk == chunk)
+      return static_cast<int>(i);
+  }
+  return Anchor::kNone;
+}
+
+/// Gradient buckets of one chunk beside its last backward pass, one after another as their layers finish.
+void AddBuckets(const Strategy& s, Plan& plan, int rank, int chunk, const SlotParameters& parameters) {
+  const int last = LastTask(plan.schedule, rank, chunk, true);
+  const int buckets = std::clamp(static_cast<int>(std::ceil(parameters.dense / kBucketParameters)), 1, kMostBuckets);
+  for (int b = 0; b < buckets && parameters.dense > 0; ++b) {
+    Op op = CollectiveOp("gradients", ReductionOf(s), Group::kDataContext, parameters.dense / buckets,
+                         s.gradient_reduce_dtype);
+    plan.side.push_back({.rank = rank, .op = std::move(op), .after = {last, (b + 1.0) / buckets}, .before = {}});
+  }
+  if (parameters.expert > 0) {
+    Op op = CollectiveOp("expert_gradients", ReductionOf(s), Group::kExpertData, parameters.expert,
+                         s.gradient_reduce_dtype);
+    plan.side.push_back({.rank = rank, .op = std::move(op), .after = {last, 1.0}, .before = {}});
+  }
+}
+
+/// Updated parameters of one chunk beside the first forward pass, which needs its own.
+void AddGathers(Plan& plan, int rank, int chunk, const SlotParameters& parameters, Dtype dtype) {
+  const int first = FirstForward(plan.schedule, rank, chunk);
+  for (const auto& [group, n] :
+       {std::pair{Group::kDataContext, parameters.dense}, std::pair{Group::kExpertData, parameters.expert}}) {
+    if (n <= 0) continue;
+    Op op = CollectiveOp("parameters", CollectiveKind::kAllGather, group, n, dtype);
+    plan.side.push_back(
+        {.rank = rank, .op = std::move(op), .after = {Anchor::kStepStart, 1.0}, .before = {first, 0.0}});
+  }
+}
+
+Op UpdateOp(const Strategy& s, double parameters) {
+  // Adam reads gradient, master, two moments and writes master, moments and the parameter.
+  const double moments = 2 * SizeOf(s.moment_dtype).value, master = 4;
+  const StateBytes bytes = StateBytesOf(s);
+  const double moved = bytes.gradient + 2 * (moments + master) + bytes.parameter;
+  return {.name = "optimizer",
+          .kind = OptimizerUpdate{.kind = s.optimizer, .parameters = parameters, .bytes_per_parameter = moved},
+          .in = {},
+          .out = {},
+          .after = {}};
+}
+
+void AddEpilogue(const Scenario& scenario, Plan& plan, int rank, const Rank& mine, double tied_table,
+                 Dtype parameter_dtype) {
+  const Strategy& s = scenario.strategy;
+  const Layout& layout = plan.layout;
+  const int shards = layout.dp * layout.cp;
+  auto& ops = plan.epilogue[static_cast<std::size_t>(rank)];
+  if (mine.partial_over_tensor > 0) {
+    ops.push_back(CollectiveOp("norm_gradients", CollectiveKind::kAllReduce, Group::kTensor, mine.partial_over_tensor,
+                               s.gradient_dtype));
+    ops.back().stream = Stream::kTensor;
+  }
+  if (tied_table > 0 && layout.pp > 1) {
+    ops.push_back(CollectiveOp("tied_embedding_gradient", CollectiveKind::kAllReduce, Group::kEmbedding, tied_table,
+                               s.gradient_dtype));
+  }
+  if (!s.overlap_data && s.optimizer_sharding != Sharding::kZero3) {
+    if (mine.dense > 0 && shards > 1) {
+      ops.push_back(
+          CollectiveOp("gradients", ReductionOf(s), Group::kDataContext, mine.dense, s.gradient_reduce_dtype));
+    }
+    if (mine.expert > 0 && layout.Edp() > 1) {
+      ops.push_back(
+          CollectiveOp("expert_gradients", ReductionOf(s), Group::kExpertData, mine.expert, s.gradient_reduce_dtype));
+    }
+  }
+  const double held =
+      Shards(s) ? mine.dense / shards + mine.expert / std::max(1, layout.Edp()) : mine.dense + mine.expert;
+  ops.push_back({.name = "gradient_norm",
+                 .kind = GradientNorm{.bytes = held * SizeOf(s.gradient_dtype)},
+                 .in = {},
+                 .out = {},
+                 .after = {}});
+  if (layout.World() > 1) {
+    ops.push_back(CollectiveOp("gradient_norm_reduce", CollectiveKind::kAllReduce, Group::kWorld, 1, Dtype::kFp32));
+  }
+  ops.push_back(UpdateOp(s, held));
+  const bool gathers = (s.optimizer_sharding == Sharding::kZero1 || s.optimizer_sharding == Sharding::kZero2) &&
+                       !s.overlap_parameter_gather;
+  if (gathers && mine.dense > 0 && shards > 1) {
+    ops.push_back(
+        CollectiveOp("parameters", CollectiveKind::kAllGather, Group::kDataContext, mine.dense, parameter_dtype));
+  }
+  if (gathers && mine.expert > 0 && layout.Edp() > 1) {
+    ops.push_back(CollectiveOp("expert_parameters", CollectiveKind::kAllGather, Group::kExpertData, mine.expert,
+                               parameter_dtype));
+  }
+}
+
+}  // namespace
+
+StateBytes StateBytesOf(const Strategy& s) {
+  const double moments = 2 * SizeOf(s.moment_dtype).value;
+  if (s.precision == Dtype::kFp64) return {8, 8, 16};
+  if (s.precision == Dtype::kFp32 || s.precision == Dtype::kTf32) return {4, 4, moments};
+  const double gradient = SizeOf(s.gradient_dtype).value;
+  // A master copy; and, where gradients are 16-bit, their fp32 copy for the update.
+  return {2, gradient, 4 + moments + (gradient < 4 ? 4 : 0)};
+}
+
+void AddStepWork(const Scenario& scenario, Plan& plan) {
+  const Strategy& s = scenario.strategy;
+  const Layout& layout = plan.layout;
+  const Placement& place = plan.schedule.placement;
+  const bool wide = StateBytesOf(s).parameter >= 4;
+  const Dtype parameter_dtype = wide ? Dtype::kFp32 : Dtype::kBf16;
+  plan.prologue.resize(static_cast<std::size_t>(place.ranks));
+  plan.epilogue.resize(static_cast<std::size_t>(place.ranks));
+  for (int rank = 0; rank < place.ranks; ++rank) {
+    Rank mine;
+    double tied = 0;
+    for (int chunk = 0; chunk < place.chunks; ++chunk) {
+      const SlotParameters p = ParametersOf(plan, rank, chunk);
+      mine.dense += p.dense;
+      mine.expert += p.expert;
+      mine.partial_over_tensor += p.partial_over_tensor;
+      if (scenario.model.tied_embeddings) tied += p.tied_table;
+      const bool several = layout.dp * layout.cp > 1;
+      if (s.overlap_data && several && s.optimizer_sharding != Sharding::kZero3) AddBuckets(s, plan, rank, chunk, p);
+      if (s.overlap_parameter_gather && several && Shards(s) && s.optimizer_sharding != Sharding::kZero3) {
+        AddGathers(plan, rank, chunk, p, parameter_dtype);
+      }
+    }
+    AddEpilogue(scenario, plan, rank, mine, tied, parameter_dtype);
+  }
+}
+
+}  // namespace isochrone::plan

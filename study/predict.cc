@@ -1,0 +1,128 @@
+#include "study/predict.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/error.h"
+#include "plan/build.h"
+#include "study/metrics.h"
+
+namespace isochrone::study {
+namespace {
+
+using plan::Phase;
+
+bool LooksAtCosts(plan::ScheduleKind kind) {
+  return kind == plan::ScheduleKind::kZbAuto1p || kind == plan::ScheduleKind::kZbAuto2p;
+}
+
+plan::Plan PlanOf(const plan::Scenario& scenario, const costmodel::Costs& costs) {
+  plan::Blocks blocks = plan::BuildBlocks(scenario);
+  plan::StageCosts stage_costs;
+  if (LooksAtCosts(scenario.strategy.schedule)) {
+    stage_costs = MeanStageCosts(blocks.programs, blocks.stages, costs, Seconds(0));
+  }
+  return plan::BuildPlan(scenario, std::move(blocks), stage_costs);
+}
+
+/// How often a step runs each phase of each slot on `rank`.
+std::map<std::pair<int, Phase>, double> PhaseCounts(const plan::Plan& plan, int rank) {
+  std::map<std::pair<int, Phase>, double> counts;  // (chunk, phase)
+  for (const plan::Task& t : plan.schedule.order[static_cast<std::size_t>(rank)]) {
+    const bool pair = t.phase == Phase::kOverlapped;
+    const Phase phase = pair ? Phase::kForward : t.phase;
+    counts[{t.chunk, phase}] += 1;
+    if (phase == Phase::kBackward || phase == Phase::kBackwardInput) counts[{t.chunk, Phase::kRecompute}] += 1;
+    if (!pair) continue;
+    counts[{t.chunk_b, Phase::kBackward}] += 1;
+    counts[{t.chunk_b, Phase::kRecompute}] += 1;
+  }
+  return counts;
+}
+
+std::vector<OperationLine> OperationsOf(const plan::Plan& plan, const Pricing& pricing, int rank) {
+  std::map<const plan::Op*, OperationLine> lines;
+  for (const auto& [at, n] : PhaseCounts(plan, rank)) {
+    const int stage = plan.schedule.placement.StageOf(rank, at.first);
+    const auto phase = static_cast<std::size_t>(at.second);
+    for (const plan::Section& s : plan.stages[static_cast<std::size_t>(stage)].sections) {
+      const plan::LayerProgram& program = plan.programs[static_cast<std::size_t>(s.program)];
+      const auto& seconds = pricing.programs[static_cast<std::size_t>(s.program)].op_seconds[phase];
+      for (std::size_t i = 0; i < seconds.size(); ++i) {
+        const plan::Op& op = program.ops[phase][i];
+        OperationLine& line = lines[&op];
+        line = {.program = program.name,
+                .name = op.name,
+                .phase = at.second,
+                .op = &op,
+                .count = line.count + n * s.count,
+                .seconds = seconds[i]};
+      }
+    }
+  }
+  const auto r = static_cast<std::size_t>(rank);
+  for (std::size_t i = 0; i < plan.epilogue[r].size(); ++i) {
+    const plan::Op& op = plan.epilogue[r][i];
+    lines[&op] = {.program = "step",
+                  .name = op.name,
+                  .phase = Phase::kBackward,
+                  .op = &op,
+                  .count = 1,
+                  .seconds = pricing.step.epilogue[r][i]};
+  }
+  for (std::size_t i = 0; i < plan.side.size(); ++i) {
+    const plan::SideTask& side = plan.side[i];
+    if (side.rank != rank) continue;
+    lines[&side.op] = {.program = "step",
+                       .name = side.op.name,
+                       .phase = Phase::kBackward,
+                       .op = &side.op,
+                       .count = 1,
+                       .seconds = pricing.step.side[i]};
+  }
+  std::vector<OperationLine> sorted;
+  for (auto& [op, line] : lines) sorted.push_back(std::move(line));
+  std::stable_sort(sorted.begin(), sorted.end(), [](const OperationLine& a, const OperationLine& b) {
+    if (a.Total() != b.Total()) return a.Total() > b.Total();
+    return std::tie(a.program, a.name, a.phase) < std::tie(b.program, b.name, b.phase);
+  });
+  return sorted;
+}
+
+void Warn(Prediction& p) {
+  plan::Metrics& m = p.metrics;
+  for (const plan::StageMemory& stage : m.memory) {
+    if (stage.Total() <= m.memory_capacity) continue;
+    m.warnings.push_back("does not fit: a GPU of stage " + std::to_string(stage.stage) + " needs more than it has");
+    break;
+  }
+  m.warnings.insert(m.warnings.end(), p.scenario.notes.begin(), p.scenario.notes.end());
+}
+
+}  // namespace
+
+const std::vector<std::string>& FidelityNames() {
+  static const std::vector<std::string> names = {"analytic", "event", "network"};
+  return names;
+}
+
+costmodel::Costs CostsOf(const plan::Scenario& scenario) {
+  return costmodel::Costs(scenario.cluster, plan::LayoutOf(scenario), scenario.strategy);
+}
+
+Prediction Predict(const plan::Scenario& scenario, const PredictOptions& options) {
+  const costmodel::Costs costs = CostsOf(scenario);
+  Prediction p;
+  p.scenario = scenario;
+  p.fidelity = options.fidelity;
+  p.plan = PlanOf(scenario, costs);
+  p.pricing = PriceOf(p.plan, costs);
+  p.result = sim::Simulate(p.plan, p.pricing.step, options.timeline);
+  const Seconds period = sim::SteadyPeriod(p.plan, p.pricing.step);
+  p.metrics = MetricsOf(scenario, p.plan, p.pricing, p.result, period, costs.HostTimePerStep());
+  p.operations = OperationsOf(p.plan, p.pricing, p.metrics.reported_rank);
+  Warn(p);
+  return p;
+}
+
+}  // namespace isochrone::study

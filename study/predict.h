@@ -1,0 +1,50 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "costmodel/costs.h"
+#include "plan/metrics.h"
+#include "plan/plan.h"
+#include "plan/scenario.h"
+#include "sim/event.h"
+#include "study/pricing.h"
+
+namespace isochrone::study {
+
+enum class Fidelity { kAnalytic, kEvent, kNetwork };
+const std::vector<std::string>& FidelityNames();
+
+struct PredictOptions {
+  Fidelity fidelity = Fidelity::kEvent;
+  bool timeline = false;
+};
+
+/// One kind of op over the whole step, on the reported rank.
+struct OperationLine {
+  std::string program, name;
+  plan::Phase phase = plan::Phase::kForward;
+  const plan::Op* op = nullptr;  // into Prediction::plan
+  double count = 0;              // times a step
+  double seconds = 0;            // each, alone
+  double Total() const { return count * seconds; }
+};
+
+struct Prediction {
+  plan::Scenario scenario;
+  plan::Plan plan;
+  Pricing pricing;
+  plan::Metrics metrics;
+  sim::StepResult result;
+  std::vector<OperationLine> operations;  // longest first
+  Fidelity fidelity = Fidelity::kEvent;
+};
+
+/// How long one step of `scenario` takes, what fits, where the time goes.
+/// Throws Error where the scenario asks for what cannot be built.
+Prediction Predict(const plan::Scenario& scenario, const PredictOptions& options = {});
+
+/// The prices that `Predict` uses, for explain.
+costmodel::Costs CostsOf(const plan::Scenario& scenario);
+
+}  // namespace isochrone::study

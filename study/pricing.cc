@@ -1,0 +1,119 @@
+#include "study/pricing.h"
+
+#include <algorithm>
+
+namespace isochrone::study {
+namespace {
+
+using costmodel::Costs;
+using plan::Phase;
+
+ProgramPrice PriceProgram(const plan::LayerProgram& program, const Costs& costs) {
+  ProgramPrice price;
+  for (std::size_t phase = 0; phase < plan::kPhases; ++phase) {
+    for (const plan::Op& op : program.ops[phase]) price.op_seconds[phase].push_back(costs.TimeOf(op).value);
+    price.pass[phase] = costmodel::PriceOfPass(program.ops[phase], price.op_seconds[phase], costs.ContentionOf());
+  }
+  return price;
+}
+
+double Pass(const ProgramPrice& price, Phase phase) { return price.pass[static_cast<std::size_t>(phase)].total; }
+
+double LayerSeconds(const ProgramPrice& price, Phase phase) {
+  switch (phase) {
+    case Phase::kBackward:
+    case Phase::kBackwardInput:
+      return Pass(price, Phase::kRecompute) + Pass(price, phase);
+    default:
+      return Pass(price, phase);
+  }
+}
+
+/// Forward and backward of two microbatches as one: the compute of both runs in turn, and the communication of each
+/// hides behind the compute of the other as far as that lasts.
+double OverlappedSeconds(const std::vector<ProgramPrice>& programs, const plan::StageContent& forward,
+                         const plan::StageContent& backward) {
+  double compute = 0, exposed = 0;
+  auto add = [&](const plan::StageContent& stage, std::initializer_list<Phase> phases) {
+    for (const plan::Section& s : stage.sections) {
+      for (Phase phase : phases) {
+        const auto& pass = programs[static_cast<std::size_t>(s.program)].pass[static_cast<std::size_t>(phase)];
+        compute += s.count * pass.compute;
+        exposed += s.count * (pass.total - pass.compute);
+      }
+    }
+  };
+  add(forward, {Phase::kForward});
+  add(backward, {Phase::kRecompute, Phase::kBackward});
+  return std::max(compute, exposed);
+}
+
+std::vector<double> OpSeconds(const std::vector<plan::Op>& ops, const Costs& costs) {
+  std::vector<double> seconds;
+  for (const plan::Op& op : ops) seconds.push_back(costs.TimeOf(op).value);
+  return seconds;
+}
+
+void PriceTasks(const plan::Plan& plan, Pricing& pricing) {
+  const plan::Placement& place = plan.schedule.placement;
+  const std::size_t slots = static_cast<std::size_t>(place.ranks * place.chunks);
+  pricing.step.task.assign(slots * plan::kPhases, 0);
+  for (int rank = 0; rank < place.ranks; ++rank) {
+    for (int chunk = 0; chunk < place.chunks; ++chunk) {
+      const auto& stage = plan.stages[static_cast<std::size_t>(place.StageOf(rank, chunk))];
+      const auto slot = static_cast<std::size_t>(rank * place.chunks + chunk);
+      for (std::size_t phase = 0; phase < plan::kPhases; ++phase) {
+        pricing.step.task[slot * plan::kPhases + phase] =
+            StageSeconds(pricing.programs, stage, static_cast<Phase>(phase));
+      }
+      for (int other = 0; place.directions > 1 && other < place.chunks; ++other) {
+        const auto& backward = plan.stages[static_cast<std::size_t>(place.StageOf(rank, other))];
+        pricing.step.overlapped.push_back(OverlappedSeconds(pricing.programs, stage, backward));
+      }
+    }
+  }
+}
+
+}  // namespace
+
+double StageSeconds(const std::vector<ProgramPrice>& programs, const plan::StageContent& stage, Phase phase) {
+  double sum = 0;
+  for (const plan::Section& s : stage.sections)
+    sum += s.count * LayerSeconds(programs[static_cast<std::size_t>(s.program)], phase);
+  return sum;
+}
+
+Pricing PriceOf(const plan::Plan& plan, const Costs& costs) {
+  Pricing pricing;
+  for (const plan::LayerProgram& program : plan.programs) pricing.programs.push_back(PriceProgram(program, costs));
+  PriceTasks(plan, pricing);
+  const plan::Placement& place = plan.schedule.placement;
+  const double message =
+      place.stages > 1 ? costs.MessageTime(plan.message_bytes, plan.message_scatter_gather).value : 0;
+  pricing.step.forward_message.assign(static_cast<std::size_t>(place.directions * place.stages), message);
+  pricing.step.backward_message = pricing.step.forward_message;
+  for (const plan::SideTask& side : plan.side) pricing.step.side.push_back(costs.TimeOf(side.op).value);
+  for (const auto& ops : plan.prologue) pricing.step.prologue.push_back(OpSeconds(ops, costs));
+  for (const auto& ops : plan.epilogue) pricing.step.epilogue.push_back(OpSeconds(ops, costs));
+  const costmodel::Contention contention = costs.ContentionOf();
+  pricing.step.compute_slowdown = contention.compute;
+  pricing.step.side_slowdown = contention.communication;
+  return pricing;
+}
+
+plan::StageCosts MeanStageCosts(const std::vector<plan::LayerProgram>& programs,
+                                const std::vector<plan::StageContent>& stages, const Costs& costs, Seconds message) {
+  std::vector<ProgramPrice> prices;
+  for (const plan::LayerProgram& program : programs) prices.push_back(PriceProgram(program, costs));
+  plan::StageCosts mean{
+      .forward = Seconds(0), .backward_input = Seconds(0), .backward_weight = Seconds(0), .message = message};
+  const double n = static_cast<double>(stages.size());
+  for (const plan::StageContent& stage : stages) {
+    mean.forward += Seconds(StageSeconds(prices, stage, Phase::kForward) / n);
+    mean.backward_input += Seconds(StageSeconds(prices, stage, Phase::kBackwardInput) / n);
+    mean.backward_weight += Seconds(StageSeconds(prices, stage, Phase::kBackwardWeight) / n);
+  }
+  return mean;
+}
+
+}  // namespace isochrone::study

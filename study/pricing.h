@@ -1,0 +1,36 @@
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "costmodel/costs.h"
+#include "costmodel/pass_price.h"
+#include "plan/plan.h"
+#include "sim/event.h"
+
+namespace isochrone::study {
+
+/// One layer program with a price on every op and pass.
+struct ProgramPrice {
+  std::array<std::vector<double>, plan::kPhases> op_seconds;
+  std::array<costmodel::PassPrice, plan::kPhases> pass;
+};
+
+/// The prices of a plan: per program (few), and per slot, message and step op as the engine takes them.
+struct Pricing {
+  std::vector<ProgramPrice> programs;
+  sim::StepCosts step;
+};
+
+/// Prices every program once and sums them over the sections of each slot.
+Pricing PriceOf(const plan::Plan& plan, const costmodel::Costs& costs);
+
+/// Mean prices of a stage, for schedules that look at them when they order tasks.
+plan::StageCosts MeanStageCosts(const std::vector<plan::LayerProgram>& programs,
+                                const std::vector<plan::StageContent>& stages, const costmodel::Costs& costs,
+                                Seconds message);
+
+/// Seconds of one phase of one stage; a backward phase holds its recomputation.
+double StageSeconds(const std::vector<ProgramPrice>& programs, const plan::StageContent& stage, plan::Phase phase);
+
+}  // namespace isochrone::study
