@@ -1,0 +1,191 @@
+#include "cli/answer.h"
+
+#include <nlohmann/json.hpp>
+
+#include <sstream>
+
+#include "base/json.h"
+#include "base/table.h"
+#include "base/text.h"
+#include "cli/timeline_json.h"
+#include "plan/strategy.h"
+
+namespace isochrone::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+const std::vector<std::pair<const char*, Seconds plan::Attribution::*>>& AttributionParts() {
+  using A = plan::Attribution;
+  static const std::vector<std::pair<const char*, Seconds A::*>> parts = {
+      {"compute", &A::compute},     {"recompute", &A::recompute}, {"tensor", &A::tensor}, {"context", &A::context},
+      {"expert", &A::expert},       {"pipeline", &A::pipeline},   {"data", &A::data},     {"copy", &A::copy},
+      {"optimizer", &A::optimizer}, {"host", &A::host},           {"bubble", &A::bubble}};
+  return parts;
+}
+
+const std::vector<std::pair<const char*, Bytes plan::StageMemory::*>>& MemoryParts() {
+  using M = plan::StageMemory;
+  static const std::vector<std::pair<const char*, Bytes M::*>> parts = {
+      {"parameters", &M::parameters},   {"gradients", &M::gradients}, {"optimizer", &M::optimizer},
+      {"activations", &M::activations}, {"workspace", &M::workspace}, {"communication", &M::communication},
+      {"framework", &M::framework}};
+  return parts;
+}
+
+ordered_json ScenarioJson(const plan::Scenario& s) {
+  ordered_json strategy;
+  for (const plan::StrategyKey& key : plan::StrategyKeys()) strategy[key.name] = key.show(s.strategy);
+  return {{"file", s.file},
+          {"question", s.question},
+          {"model", s.model.name},
+          {"gpu", s.cluster.node.gpu.name},
+          {"gpus", plan::LayoutOf(s).World()},
+          {"nodes", s.cluster.nodes},
+          {"sequences", s.batch.sequences},
+          {"microbatch", s.batch.microbatch},
+          {"sequence", s.model.sequence},
+          {"strategy", strategy},
+          {"defaults", s.defaults}};
+}
+
+ordered_json MemoryJson(const plan::Metrics& m) {
+  ordered_json stages = ordered_json::array();
+  Bytes peak;
+  for (const plan::StageMemory& stage : m.memory) {
+    ordered_json one = {{"stage", stage.stage}};
+    for (const auto& [name, part] : MemoryParts()) one[name] = (stage.*part).value;
+    one["total"] = stage.Total().value;
+    peak = Max(peak, stage.Total());
+    stages.push_back(std::move(one));
+  }
+  return {{"peak_bytes", peak.value},
+          {"capacity_bytes", m.memory_capacity.value},
+          {"fits", peak <= m.memory_capacity},
+          {"stages", stages}};
+}
+
+ordered_json OperationsJson(const study::Prediction& p, const costmodel::Costs& costs) {
+  ordered_json lines = ordered_json::array();
+  for (const study::OperationLine& line : p.operations) {
+    ordered_json one = {{"name", line.name},
+                        {"program", line.program},
+                        {"phase", plan::NameOf(line.phase)},
+                        {"stream", plan::NameOf(line.op->stream)},
+                        {"count", line.count},
+                        {"seconds", line.seconds},
+                        {"share", line.Total() / p.metrics.step_time.value}};
+    std::string formula, inputs, source;
+    bool measured = true;
+    for (const costmodel::Term& term : costs.Explain(*line.op)) {
+      formula += (formula.empty() ? "" : " + ") + term.formula;
+      inputs += (inputs.empty() ? "" : "; ") + term.inputs;
+      if (source.find(term.source.text) == std::string::npos) source += (source.empty() ? "" : "; ") + term.source.text;
+      measured = measured && term.source.measured;
+    }
+    one["formula"] = formula;
+    one["inputs"] = inputs;
+    one["source"] = source;
+    one["measured"] = measured;
+    lines.push_back(std::move(one));
+  }
+  return lines;
+}
+
+}  // namespace
+
+std::string PredictionJson(const study::Prediction& p, const costmodel::Costs& costs, const std::string& command,
+                           bool with_timeline) {
+  const plan::Metrics& m = p.metrics;
+  ordered_json attribution;
+  for (const auto& [name, part] : AttributionParts()) attribution[name] = (m.attribution.*part).value;
+  const ordered_json exposed = {{"tensor", m.attribution.tensor.value},
+                                {"pipeline", m.attribution.pipeline.value},
+                                {"data", m.attribution.data.value},
+                                {"context", m.attribution.context.value},
+                                {"expert", m.attribution.expert.value}};
+  ordered_json answer = {{"schema_version", 1},
+                         {"kind", "prediction"},
+                         {"fidelity", study::FidelityNames()[static_cast<std::size_t>(p.fidelity)]},
+                         {"scenario", ScenarioJson(p.scenario)},
+                         {"step_time_s", m.step_time.value},
+                         {"low_s", m.low.value},
+                         {"high_s", m.high.value},
+                         {"makespan_s", m.makespan.value},
+                         {"tokens_per_s", m.tokens_per_s},
+                         {"model_flops", m.model_flops.value},
+                         {"hardware_flops", m.hardware_flops.value},
+                         {"model_tflops_per_gpu", m.model_tflops_per_gpu},
+                         {"mfu", m.mfu},
+                         {"hfu", m.hfu},
+                         {"bubble_over_ideal", m.bubble_over_ideal},
+                         {"bubble_over_total", m.bubble_over_total},
+                         {"reported_rank", m.reported_rank},
+                         {"attribution_s", attribution},
+                         {"exposed_communication_s", exposed},
+                         {"memory", MemoryJson(m)},
+                         {"operations", OperationsJson(p, costs)}};
+  if (p.scenario.published && p.scenario.published->step_time) {
+    answer["published"] = {{"step_time_s", p.scenario.published->step_time->value},
+                           {"source", p.scenario.published->source}};
+  }
+  if (with_timeline) AddTimeline(p, answer);
+  answer["warnings"] = m.warnings;
+  answer["provenance"] = {{"version", ISO_VERSION}, {"commit", ISO_COMMIT}, {"command", command}};
+  return answer.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::string PredictionText(const study::Prediction& p) {
+  const plan::Metrics& m = p.metrics;
+  std::ostringstream out;
+  if (!p.scenario.question.empty()) out << p.scenario.question << "\n\n";
+  out << "  " << HumanTime(m.step_time) << " a step (80% of measured steps would lie within " << HumanTime(m.low)
+      << " to " << HumanTime(m.high) << ")\n";
+  if (p.scenario.published && p.scenario.published->step_time) {
+    const double error = m.step_time / *p.scenario.published->step_time - 1;
+    out << "  " << HumanTime(*p.scenario.published->step_time) << " was published; the prediction differs by "
+        << Percent(error) << "\n";
+  }
+  out << "  " << Grouped(static_cast<std::int64_t>(m.tokens_per_s)) << " tokens/s, "
+      << ThreeDigits(m.model_tflops_per_gpu) << " model TFLOP/s per GPU, MFU " << Percent(m.mfu) << ", HFU "
+      << Percent(m.hfu) << "\n";
+  out << "  bubble " << Percent(m.bubble_over_ideal) << " of ideal time, " << Percent(m.bubble_over_total)
+      << " of the step\n\n";
+
+  Table time({{"part", "where the time goes", "", Align::kLeft}, {"seconds", "time", "s"}, {"share", "share", "%"}});
+  for (const auto& [name, part] : AttributionParts()) {
+    const Seconds t = m.attribution.*part;
+    if (t.value != 0) time.AddRow({std::string(name), Number{t.value, 3}, Number{100 * (t / m.step_time), 1}});
+  }
+  time.AddRow({std::string("step"), Number{m.attribution.Sum().value, 3},
+               Number{100 * (m.attribution.Sum() / m.step_time), 1}});
+  out << time.Text() << "\n";
+
+  Table memory({{"stage", "stage", ""},
+                {"parameters", "parameters", "GiB"},
+                {"gradients", "gradients", "GiB"},
+                {"optimizer", "optimizer", "GiB"},
+                {"activations", "activations", "GiB"},
+                {"workspace", "workspace", "GiB"},
+                {"total", "total", "GiB"}});
+  const plan::StageMemory* fullest = nullptr;
+  for (const plan::StageMemory& s : m.memory) {
+    if (!fullest || s.Total() > fullest->Total()) fullest = &s;
+  }
+  for (const plan::StageMemory* s : {&m.memory.front(), fullest, &m.memory.back()}) {
+    if (s == fullest && (s == &m.memory.front() || s == &m.memory.back())) continue;
+    if (s == &m.memory.back() && m.memory.size() == 1) continue;
+    auto gib = [](Bytes b) { return Number{b.value / kGibi, 2}; };
+    memory.AddRow({static_cast<std::int64_t>(s->stage), gib(s->parameters), gib(s->gradients), gib(s->optimizer),
+                   gib(s->activations), gib(s->workspace + s->communication + s->framework), gib(s->Total())});
+  }
+  out << memory.Text();
+  const bool fits = fullest->Total() <= m.memory_capacity;
+  out << (fits ? "It fits: " : "It does not fit: ") << "stage " << fullest->stage << " needs "
+      << HumanBytes(fullest->Total()) << " of " << HumanBytes(m.memory_capacity) << ".\n";
+  for (const std::string& warning : m.warnings) out << "note: " << warning << "\n";
+  if (!p.scenario.defaults.empty()) out << "defaults: " << JoinedWith(p.scenario.defaults, "and") << "\n";
+  return out.str();
+}
+
+}  // namespace isochrone::cli

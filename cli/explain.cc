@@ -1,0 +1,69 @@
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "cli/verb.h"
+#include "study/predict.h"
+
+namespace isochrone::cli {
+namespace {
+
+void PrintLine(const study::OperationLine& line, const costmodel::Costs& costs, Seconds step) {
+  std::printf("%s.%s %s, on the %s stream\n", line.program.c_str(), line.name.c_str(), plan::NameOf(line.phase),
+              plan::NameOf(line.op->stream));
+  std::printf("  %s each, %s times a step: %s, %s of the step\n", HumanTime(Seconds(line.seconds)).c_str(),
+              Grouped(static_cast<std::int64_t>(line.count)).c_str(), HumanTime(Seconds(line.Total())).c_str(),
+              Percent(line.Total() / step.value).c_str());
+  for (const costmodel::Term& term : costs.Explain(*line.op)) {
+    std::printf("    %-10s %s = %s\n", HumanTime(term.time).c_str(), term.name.c_str(), term.formula.c_str());
+    if (!term.inputs.empty()) std::printf("               with %s\n", term.inputs.c_str());
+    std::printf("               %s: %s\n", term.source.measured ? "measured" : "not measured",
+                term.source.text.c_str());
+  }
+}
+
+int Explain(const std::string& file, const std::string& name) {
+  const plan::Scenario scenario = plan::ReadScenario(file);
+  const study::Prediction p = study::Predict(scenario);
+  const costmodel::Costs costs = study::CostsOf(scenario);
+  std::vector<std::string> names;
+  bool found = false;
+  std::printf("%s a step on stage %d, the busiest; every op of it, longest first\n\n",
+              HumanTime(p.metrics.step_time).c_str(), p.metrics.reported_rank);
+  for (const study::OperationLine& line : p.operations) {
+    names.push_back(line.name);
+    if (!name.empty() && line.name != name && line.program + "." + line.name != name) continue;
+    found = true;
+    PrintLine(line, costs, p.metrics.step_time);
+  }
+  if (!found) {
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    const std::string nearest = Nearest(name, names);
+    throw Error("--op " + name, "is no op of this scenario",
+                nearest.empty() ? "its ops: " + JoinedWith(names, "and") : "did you mean \"" + nearest + "\"?");
+  }
+  return kAnswered;
+}
+
+}  // namespace
+
+Verb ExplainVerb() {
+  return {.name = "explain",
+          .summary = "why a number is what it is: formula, inputs, source",
+          .example = "isochrone explain scenarios/examples/gpt3_on_64_a100.json --op fc1",
+          .declare = [](Options& options) {
+            struct Asked {
+              std::string scenario, op;
+            };
+            auto asked = std::make_shared<Asked>();
+            options.Positional(asked->scenario, "scenario", "a scenario file");
+            options.Text(asked->op, "--op", "only this op, for example fc1 or transformer.fc1");
+            return [asked] { return Explain(asked->scenario, asked->op); };
+          }};
+}
+
+}  // namespace isochrone::cli

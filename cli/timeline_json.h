@@ -1,0 +1,13 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "study/predict.h"
+
+namespace isochrone::cli {
+
+/// Adds "timeline" and "memory_over_time" to an answer: spans as rows under "columns", docs/schema.md.
+/// Requires  the prediction was made with a timeline
+void AddTimeline(const study::Prediction& prediction, nlohmann::ordered_json& answer);
+
+}  // namespace isochrone::cli

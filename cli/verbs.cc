@@ -1,0 +1,10 @@
+#include "cli/verb.h"
+
+namespace isochrone::cli {
+
+const std::vector<Verb>& Verbs() {
+  static const std::vector<Verb> verbs = {PredictVerb(), ExplainVerb(), PlanVerb(), ScoreVerb(), DemoVerb()};
+  return verbs;
+}
+
+}  // namespace isochrone::cli
