@@ -8,6 +8,7 @@
 #include "base/table.h"
 #include "base/text.h"
 #include "cli/timeline_json.h"
+#include "cli/version.h"
 #include "plan/strategy.h"
 
 namespace isochrone::cli {
@@ -131,7 +132,7 @@ std::string PredictionJson(const study::Prediction& p, const costmodel::Costs& c
   }
   if (with_timeline) AddTimeline(p, answer);
   answer["warnings"] = m.warnings;
-  answer["provenance"] = {{"version", ISO_VERSION}, {"commit", ISO_COMMIT}, {"command", command}};
+  answer["provenance"] = {{"version", Version()}, {"commit", Commit()}, {"command", command}};
   return answer.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 

@@ -8,6 +8,7 @@
 #include "base/json.h"
 
 #include "cli/verb.h"
+#include "cli/version.h"
 
 namespace isochrone::cli {
 
@@ -78,7 +79,7 @@ int Main(int argc, const char* const* argv) {
       "GPUs.",
       "isochrone");
   app.require_subcommand(1);
-  app.set_version_flag("--version", ISO_VERSION);
+  app.set_version_flag("--version", Version());
   std::function<int()> chosen;
   for (const Verb& verb : Verbs()) {
     CLI::App* sub = app.add_subcommand(verb.name, verb.summary);

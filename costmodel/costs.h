@@ -9,6 +9,7 @@
 #include "costmodel/explain.h"
 #include "costmodel/framework.h"
 #include "costmodel/gemm.h"
+#include "costmodel/pass_price.h"
 #include "costmodel/profile.h"
 #include "plan/layout.h"
 #include "plan/op.h"
@@ -35,6 +36,8 @@ class Costs {
 
   /// One pipeline message of `bytes` between neighbouring stages.
   Seconds MessageTime(Bytes bytes, bool scatter_gather) const;
+  /// What compute and communication cost each other while both run.
+  Contention ContentionOf() const;
   /// Fixed host time per step: launch of the step, data loading, logging.
   Seconds HostTimePerStep() const;
 
