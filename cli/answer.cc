@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <sstream>
 
 #include "base/json.h"
@@ -173,9 +174,9 @@ std::string PredictionText(const study::Prediction& p) {
   for (const plan::StageMemory& s : m.memory) {
     if (!fullest || s.Total() > fullest->Total()) fullest = &s;
   }
-  for (const plan::StageMemory* s : {&m.memory.front(), fullest, &m.memory.back()}) {
-    if (s == fullest && (s == &m.memory.front() || s == &m.memory.back())) continue;
-    if (s == &m.memory.back() && m.memory.size() == 1) continue;
+  std::vector<const plan::StageMemory*> shown = {&m.memory.front(), fullest, &m.memory.back()};
+  shown.erase(std::unique(shown.begin(), shown.end()), shown.end());
+  for (const plan::StageMemory* s : shown) {
     auto gib = [](Bytes b) { return Number{b.value / kGibi, 2}; };
     memory.AddRow({static_cast<std::int64_t>(s->stage), gib(s->parameters), gib(s->gradients), gib(s->optimizer),
                    gib(s->activations), gib(s->workspace + s->communication + s->framework), gib(s->Total())});

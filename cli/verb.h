@@ -28,7 +28,6 @@ int Main(int argc, const char* const* argv);
 Verb PredictVerb();
 Verb PlanVerb();
 Verb ExplainVerb();
-Verb ScoreVerb();
 Verb DemoVerb();
 
 }  // namespace isochrone::cli

@@ -140,12 +140,13 @@ Seconds Costs::MessageTime(Bytes bytes, bool scatter_gather) const {
   return PriceOfMessage(own, plan::PipelineCrossesNodes(layout_), cluster_.node).total;
 }
 
-// Reduction kernels hold a few multiprocessors and their share of memory bandwidth: about 16 of 108 on A100, of 132 on H100, which
-// is what NCCL's default of 16 channels takes.
+// Reduction kernels hold a few multiprocessors and their share of memory bandwidth: about 16 of 108 on A100, of 132 on
+// H100, which is what NCCL's default of 16 channels takes.
 Contention Costs::ContentionOf() const {
   constexpr double kChannels = 16;
   const double multiprocessors = cluster_.node.gpu.multiprocessors;
-  return {.compute = multiprocessors > kChannels ? multiprocessors / (multiprocessors - kChannels) : 1, .communication = 1};
+  return {.compute = multiprocessors > kChannels ? multiprocessors / (multiprocessors - kChannels) : 1,
+          .communication = 1};
 }
 
 Seconds Costs::HostTimePerStep() const { return framework_.step; }
