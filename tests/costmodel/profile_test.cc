@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -22,7 +24,8 @@ std::string Text(const std::string& path) {
 }
 
 std::string Saved(const std::string& text) {
-  const std::string path = (std::filesystem::temp_directory_path() / "isochrone_profile_test.json").string();
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("isochrone_profile_" + std::to_string(::getpid()) + ".json")).string();
   std::ofstream(path) << text;
   return path;
 }
