@@ -35,21 +35,23 @@ const Source& DataSheet() {
   return source;
 }
 
+/// What ranks say to each other, priced and explained by Communication.
+template <class Op>
+struct SaidPrice {
+  const Communication& communication;
+  const Op& op;
+  Seconds total = communication.TimeOf(op);
+};
+template <class Op>
+SaidPrice(const Communication&, const Op&) -> SaidPrice<Op>;
+
+template <class Op>
+std::vector<Term> TermsOf(const SaidPrice<Op>& price, const Source&) {
+  return price.communication.Explain(price.op);
+}
+
 LinkPrice OnLink(Bytes bytes, BytesPerSecond bandwidth, Seconds latency) {
   return {latency + bytes / bandwidth, bytes, bandwidth, latency};
-}
-
-LinkPrice PriceOf(const plan::Collective& op, const plan::GroupShape& shape, const plan::Node& node) {
-  const double n = shape.size, passes = op.kind == plan::CollectiveKind::kAllReduce ? 2 : 1;
-  const bool inside = shape.nodes == 1;
-  return OnLink(passes * op.imbalance * ((n - 1) / n) * op.bytes,
-                inside ? node.link_bandwidth : Min(node.link_bandwidth, node.InterNode() / shape.sharing),
-                passes * (n - 1) * (inside ? node.link_latency : node.nic_latency));
-}
-
-LinkPrice PriceOfMessage(Bytes bytes, bool between_nodes, const plan::Node& node) {
-  return OnLink(bytes, between_nodes ? node.InterNode() / node.gpus : node.link_bandwidth,
-                between_nodes ? node.nic_latency : node.link_latency);
 }
 
 }  // namespace
@@ -64,7 +66,8 @@ Costs::Costs(const plan::Cluster& cluster, const plan::Layout& layout, const pla
       layout_(layout),
       strategy_(strategy),
       profile_(Sustained(profile, framework.sustained_clock)),
-      framework_(framework) {
+      framework_(framework),
+      communication_(cluster, layout) {
   for (std::size_t i = 0; i < plan::DtypeNames().size(); ++i) {
     const auto dtype = static_cast<plan::Dtype>(i);
     gemm_.emplace_back(cluster.node.gpu, CurveOf(profile_, dtype), dtype);
@@ -86,6 +89,7 @@ auto Costs::Price(const plan::OpKind& kind, const Use& use) const {
   const auto mixed = [&](const MixedPrice& price, plan::Dtype dtype) {
     return use(price, CurveOf(profile_, dtype).source, price.kernels);
   };
+  const auto said = [&](const auto& op) { return use(SaidPrice{communication_, op}, DataSheet(), 0); };
   const auto linked = [&](const LinkPrice& price) { return use(price, DataSheet(), 0); };
   return std::visit(
       Overloaded{
@@ -102,10 +106,8 @@ auto Costs::Price(const plan::OpKind& kind, const Use& use) const {
           [&](const plan::Elementwise& op) { return streamed(op); },
           [&](const plan::Embedding& op) { return streamed(op); },
           [&](const plan::CrossEntropy& op) { return streamed(op); },
-          [&](const plan::Collective& op) { return linked(PriceOf(op, plan::ShapeOf(layout_, op.group), node)); },
-          [&](const plan::Message& op) {
-            return linked(PriceOfMessage(op.bytes, plan::PipelineCrossesNodes(layout_), node));
-          },
+          [&](const plan::Collective& op) { return said(op); },
+          [&](const plan::Message& op) { return said(op); },
           [&](const plan::OptimizerUpdate& op) { return streamed(op); },
           [&](const plan::GradientNorm& op) { return streamed(op); },
           [&](const plan::Transfer& op) { return linked(OnLink(op.bytes, HostLink(node, op.kind), Seconds(0))); },
@@ -136,8 +138,7 @@ std::vector<Term> Costs::Explain(const plan::Op& op) const {
 }
 
 Seconds Costs::MessageTime(Bytes bytes, bool scatter_gather) const {
-  const Bytes own = scatter_gather ? bytes / layout_.tp : bytes;
-  return PriceOfMessage(own, plan::PipelineCrossesNodes(layout_), cluster_.node).total;
+  return communication_.MessageTime(bytes, scatter_gather);
 }
 
 // Reduction kernels hold a few multiprocessors and their share of memory bandwidth: about 16 of 108 on A100, of 132 on

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "costmodel/communication.h"
 #include "costmodel/explain.h"
 #include "costmodel/framework.h"
 #include "costmodel/gemm.h"
@@ -51,6 +52,7 @@ class Costs {
   plan::Strategy strategy_;
   EfficiencyProfile profile_;  // at the sustained clock
   FrameworkProfile framework_;
+  Communication communication_;
   std::vector<GemmModel> gemm_;  // by Dtype
 };
 
