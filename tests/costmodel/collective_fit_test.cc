@@ -1,7 +1,9 @@
 #include "costmodel/calibrate/collective_fit.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -123,4 +125,40 @@ TEST_CASE("the profiles agree with the published tables", "[collective]") {
       CHECK(ResidualOf(profile.forms[kind], some, Whole, Bytes(kMebi), Bytes(1e300)).median < 0.10);
     }
   }
+}
+
+TEST_CASE("all-reduces over four nodes take what was published", "[collective]") {
+  if (Reference().empty()) {
+    WARN("SKIPPED: no ../shared/reference beside this checkout");
+    return;
+  }
+  plan::Cluster cluster;  // 8 GPUs and 100 GB/s of NICs a node
+  cluster.nodes = 4;
+  cluster.node.gpu.architecture = "ampere";
+  cluster.node.link_bandwidth = BytesPerSecond(300e9);
+  cluster.node.nics = 4;
+  cluster.node.nic_bandwidth = BytesPerSecond(25e9);
+  const CollectiveProfile profile =
+      ReadCollectiveProfile(cluster.node, std::string(ISO_SOURCE_DIR) + "/scenarios/profiles/links");
+  std::ifstream in(Reference() + "ml_engineering_network_bench.csv");
+  std::string line;
+  std::vector<double> errors;
+  while (std::getline(in, line)) {
+    double size = 0, bus = 0, rate = 0;
+    char prefix = 0;
+    const std::size_t comma = line.find(',');
+    if (comma == std::string::npos ||
+        std::sscanf(line.c_str() + comma, ",%lf%ciB,%lfGBps,%lfGBps", &size, &prefix, &bus, &rate) != 4) {
+      continue;
+    }
+    size *= prefix == 'K' ? kKibi : prefix == 'M' ? kMebi : kGibi;
+    const Seconds predicted = CollectiveTime(profile, cluster, {32, 8, 4, 1}, CollectiveKind::kAllReduce, Bytes(size));
+    const double error = std::abs(predicted.value / (size / (rate * kGiga)) - 1);
+    INFO(line << " predicted " << predicted.value * 1e6 << " us");
+    CHECK(error < 0.25);
+    errors.push_back(error);
+  }
+  REQUIRE(errors.size() == 20);
+  std::sort(errors.begin(), errors.end());
+  CHECK(errors[10] < 0.10);
 }
