@@ -13,8 +13,11 @@ using schedules::Family;
 
 /// In the order of ScheduleKind.
 const std::vector<const Family*>& Families() {
-  static const std::vector<const Family*> families = {&schedules::kGpipeFamily, &schedules::k1f1bFamily,
-                                                      &schedules::kInterleavedFamily};
+  static const std::vector<const Family*> families = {
+      &schedules::kGpipeFamily,     &schedules::k1f1bFamily,     &schedules::kInterleavedFamily,
+      &schedules::kZbH1Family,      &schedules::kZbH2Family,     &schedules::kZbVFamily,
+      &schedules::kVHalfFamily,     &schedules::kVMinFamily,     &schedules::kDualPipeFamily,
+      &schedules::kDualPipeVFamily, &schedules::kZbAuto1pFamily, &schedules::kZbAuto2pFamily};
   return families;
 }
 
@@ -35,23 +38,27 @@ const Family& Checked(const ScheduleShape& shape) {
   return *Families()[kind];
 }
 
-/// Change of the number of live activations of `chunk` when `task` has started (+1) or ended (−1).
+/// Calls visit(chunk, change) for every change of the rank's live activations, in order.
 template <class Visit>
-void VisitActivations(const Schedule& schedule, int rank, Visit visit) {
+void VisitActivations(const Schedule& schedule, int rank, double weight_share, Visit visit) {
   for (const Task& task : schedule.order[rank]) {
     switch (task.phase) {
       case Phase::kForward:
-        visit(task.chunk, +1);
+        visit(task.chunk, 1.0);
         break;
       case Phase::kBackward:
-      case Phase::kBackwardWeight:
-        visit(task.chunk, -1);
-        break;
-      case Phase::kOverlapped:
-        visit(task.chunk, +1);
-        visit(task.chunk_b, -1);
+        visit(task.chunk, -1.0);
         break;
       case Phase::kBackwardInput:
+        visit(task.chunk, weight_share - 1);
+        break;
+      case Phase::kBackwardWeight:
+        visit(task.chunk, -weight_share);
+        break;
+      case Phase::kOverlapped:
+        visit(task.chunk, 1.0);
+        visit(task.chunk_b, -1.0);
+        break;
       case Phase::kRecompute:
         break;
     }
@@ -81,20 +88,20 @@ std::vector<int> PeakInFlight(const Schedule& schedule) {
   const int chunks = schedule.placement.chunks;
   std::vector<int> peak(schedule.placement.ranks * chunks, 0), alive(peak.size(), 0);
   for (int rank = 0; rank < schedule.placement.ranks; ++rank) {
-    VisitActivations(schedule, rank, [&](int chunk, int change) {
+    VisitActivations(schedule, rank, 1, [&](int chunk, double change) {
       const int slot = rank * chunks + chunk;
-      alive[slot] += change;
+      alive[slot] += static_cast<int>(change);
       peak[slot] = std::max(peak[slot], alive[slot]);
     });
   }
   return peak;
 }
 
-std::vector<int> PeakActivations(const Schedule& schedule) {
-  std::vector<int> peak(schedule.placement.ranks, 0);
+std::vector<double> PeakActivations(const Schedule& schedule, double weight_share) {
+  std::vector<double> peak(schedule.placement.ranks, 0);
   for (int rank = 0; rank < schedule.placement.ranks; ++rank) {
-    int alive = 0;
-    VisitActivations(schedule, rank, [&](int, int change) {
+    double alive = 0;
+    VisitActivations(schedule, rank, weight_share, [&](int, double change) {
       alive += change;
       peak[rank] = std::max(peak[rank], alive);
     });

@@ -71,6 +71,9 @@ struct Schedule {
 /// Times that a schedule may look at when it orders tasks. Unit costs are the default.
 struct StageCosts {
   Seconds forward{1}, backward_input{1}, backward_weight{1}, message{0};
+  Seconds overlapped{0};  // a forward and a whole backward pass run as one; 0: as long as the two
+  double weight_share =
+      1;  // of an activation's bytes, those kept from the input to the weight half of its backward pass
 };
 struct ScheduleShape {
   ScheduleKind kind = ScheduleKind::k1f1b;
@@ -84,15 +87,17 @@ Schedule BuildSchedule(const ScheduleShape& shape, const StageCosts& costs = {})
 /// the backward pass, of its weight half where it is split. Follows from the order alone, whatever the costs.
 std::vector<int> PeakInFlight(const Schedule& schedule);
 
-/// The same over all chunks of a rank together [rank]: its largest number of microbatch · chunk activations.
-std::vector<int> PeakActivations(const Schedule& schedule);
+/// The same over all chunks of a rank together [rank]: its largest number of microbatch · chunk activations, where of
+/// an activation the share `weight_share` is kept between the two halves of a split backward pass.
+std::vector<double> PeakActivations(const Schedule& schedule, double weight_share = 1);
 
 /// What a schedule promises with uniform stages and free messages; the event engine must agree.
 struct ScheduleTheory {
-  bool exact = true;            // false: `makespan` and `peak` are upper bounds
-  Seconds makespan;             // of the pipeline part
-  Seconds ideal;                // work of the busiest rank
-  double peak_activations = 0;  // of PeakActivations, over all ranks
+  bool exact = true;  // makespan and span; false: they are upper bounds
+  Seconds makespan;   // of the pipeline part, from the first rank's start to the last rank's end
+  Seconds span;       // longest of the ranks' own, first start to last end; zero-bubble papers count the bubble in it
+  Seconds ideal;      // work of the busiest rank
+  double peak_activations = 0;  // most of PeakActivations(…, weight_share) over all ranks; a bound where not `exact`
 };
 ScheduleTheory TheoryOf(const ScheduleShape& shape, const StageCosts& costs);
 

@@ -125,6 +125,7 @@ void StepPlayer::Advance(int rank, plan::Timeline* timeline) {
       }
     }
     const double start = StartOf<kBlocking>(state, inputs, count), work = WorkOf(rank, task);
+    if (state.position == 0) state.begin = start;
     if (has_side) {
       state.free = side_[rank].Run(static_cast<int>(state.position), start, work, state.use);
     } else {
@@ -204,6 +205,7 @@ StepResult StepPlayer::Play(const StepCosts& costs, bool with_timeline) {
   result.peak_in_flight = plan::PeakInFlight(plan_.schedule);
   for (int rank = 0; rank < ranks_; ++rank) {
     result.ranks.push_back(state_[rank].use);
+    result.rank_begin.push_back(state_[rank].begin);
     result.ranks.back().bubble += result.makespan - end_[rank];
   }
   if (with_timeline) {
@@ -240,7 +242,8 @@ StepCosts UniformCosts(const plan::Schedule& schedule, const plan::StageCosts& s
   StepCosts costs;
   for (std::size_t slot = 0; slot < placement.slot.size(); ++slot)
     costs.task.insert(costs.task.end(), std::begin(seconds), std::end(seconds));
-  costs.overlapped.assign(placement.slot.size() * placement.chunks, stage.forward.value + input + weight);
+  const double both = stage.overlapped.value > 0 ? stage.overlapped.value : stage.forward.value + input + weight;
+  costs.overlapped.assign(placement.slot.size() * placement.chunks, both);
   costs.forward_message.assign(placement.slot.size(), stage.message.value);
   costs.backward_message = costs.forward_message;
   return costs;

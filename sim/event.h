@@ -40,12 +40,14 @@ struct RankUse {
 struct StepResult {
   double makespan = 0;
   std::vector<RankUse> ranks;
+  std::vector<double> rank_begin;   // when each rank's first task started
   std::vector<double> rank_end;     // when each rank had done its last work
   std::vector<int> peak_in_flight;  // plan::PeakInFlight
   plan::Timeline timeline;          // empty unless asked for
 };
 
-/// The same costs for every stage: a full backward pass takes both halves, an overlapped pair its two passes' sum.
+/// The same costs for every stage: a full backward pass takes both halves, an overlapped pair its two passes' sum
+/// unless `costs` says otherwise.
 StepCosts UniformCosts(const plan::Schedule& schedule, const plan::StageCosts& costs);
 
 /// Plays a plan forward: one representative GPU per pipeline rank.

@@ -23,6 +23,7 @@ class StepPlayer {
     double forward_in = 0, forward_out = 0, backward_in = 0, backward_out = 0;  // seconds of messages
   };
   struct RankState {
+    double begin = 0;                 // start of the first task
     double free = 0;                  // end of the task before
     double sending = 0;               // until when its messages leave
     const double* waiting = nullptr;  // cell of the input that it lacks

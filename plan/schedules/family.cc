@@ -40,4 +40,20 @@ Placement LoopPlacement(int ranks, int chunks) {
   return placement;
 }
 
+Placement VPlacement(int ranks) {
+  Placement placement;
+  placement.ranks = ranks;
+  placement.chunks = 2;
+  placement.stages = 2 * ranks;
+  placement.direction.assign(placement.stages, 0);
+  placement.slot.resize(placement.stages);
+  for (int rank = 0; rank < ranks; ++rank) {
+    for (const int stage : {rank, 2 * ranks - 1 - rank}) {
+      placement.slot[stage] = static_cast<std::int32_t>(placement.stage.size());
+      placement.stage.push_back(static_cast<std::int16_t>(stage));
+    }
+  }
+  return placement;
+}
+
 }  // namespace isochrone::plan::schedules

@@ -15,7 +15,8 @@ struct Family {
   ScheduleTheory (*theory)(const ScheduleShape&, const StageCosts&);
 };
 
-extern const Family kGpipeFamily, k1f1bFamily, kInterleavedFamily;
+extern const Family kGpipeFamily, k1f1bFamily, kInterleavedFamily, kZbH1Family, kZbH2Family, kZbVFamily, kVHalfFamily,
+    kVMinFamily, kDualPipeFamily, kDualPipeVFamily, kZbAuto1pFamily, kZbAuto2pFamily;
 
 /// Error whose place names the shape: "schedule 1f1b: 4 ranks, 2 chunks, 8 microbatches".
 [[noreturn]] void Refuse(const ScheduleShape& shape, const std::string& fault, const std::string& instead);
@@ -25,6 +26,9 @@ void RequireChunks(const ScheduleShape& shape, int chunks, const std::string& in
 
 /// Chunk c of rank r holds stage c · ranks + r.
 Placement LoopPlacement(int ranks, int chunks);
+
+/// Two chunks in a V: chunk 0 of rank r holds stage r, chunk 1 stage 2 · ranks − 1 − r.
+Placement VPlacement(int ranks);
 
 /// Work of one microbatch on one stage: forward and full backward.
 inline Seconds StageTime(const StageCosts& costs) {

@@ -22,7 +22,8 @@ Schedule Build(const ScheduleShape& shape, const StageCosts&) {
 /// makespan = (m + p − 1) t,  ideal = m t,  peak = m;  t the stage's forward and backward time.
 ScheduleTheory Theory(const ScheduleShape& shape, const StageCosts& costs) {
   const Seconds t = StageTime(costs);
-  return {true, (shape.microbatches + shape.ranks - 1) * t, shape.microbatches * t, double(shape.microbatches)};
+  const Seconds makespan = (shape.microbatches + shape.ranks - 1) * t;
+  return {true, makespan, makespan, shape.microbatches * t, double(shape.microbatches)};
 }
 
 }  // namespace

@@ -63,7 +63,8 @@ Schedule Build(const ScheduleShape& shape, const StageCosts&) {
 ScheduleTheory Theory(const ScheduleShape& shape, const StageCosts& costs) {
   const Seconds t = StageTime(costs);
   const int p = shape.ranks, v = shape.chunks, m = shape.microbatches, whole = WholeGroups(shape);
-  return {whole == m, (v * whole + p - 1) * t, v * m * t, double(std::min((v + 1) * p - 1, v * m))};
+  const Seconds makespan = (v * whole + p - 1) * t;
+  return {whole == m, makespan, makespan, v * m * t, double(std::min((v + 1) * p - 1, v * m))};
 }
 
 }  // namespace
