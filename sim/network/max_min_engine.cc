@@ -21,9 +21,9 @@ std::vector<double> Capacities(const Topology& topology) {
 
 class MaxMinEngine {
  public:
-  MaxMinEngine(const NetworkGraph& graph, const Topology& topology)
+  MaxMinEngine(const NetworkGraph& graph, const Topology& topology, LimitBy limit_by)
       : graph_(graph),
-        routes_(graph, topology),
+        routes_(graph, topology, limit_by),
         ready_(graph),
         solver_(Capacities(topology)),
         flows_on_(topology.Links().size()),
@@ -207,8 +207,8 @@ class MaxMinEngine {
 
 }  // namespace
 
-Played PlayWithMaxMin(const NetworkGraph& graph, const Topology& topology) {
-  return MaxMinEngine(graph, topology).Run();
+Played PlayWithMaxMin(const NetworkGraph& graph, const Topology& topology, LimitBy limit_by) {
+  return MaxMinEngine(graph, topology, limit_by).Run();
 }
 
 }  // namespace isochrone::sim::network

@@ -42,8 +42,13 @@ constexpr int kFullUpdates = 50'000;
 /// held until after its completion callback.
 class SimGridWorker {
  public:
-  SimGridWorker(const NetworkGraph& graph, const Topology& topology, double* start, double* end)
-      : graph_(graph), routes_(graph, topology), ready_(graph), start_(start), end_(end), held_(graph.Size()) {
+  SimGridWorker(const NetworkGraph& graph, const Topology& topology, LimitBy limit_by, double* start, double* end)
+      : graph_(graph),
+        routes_(graph, topology, limit_by),
+        ready_(graph),
+        start_(start),
+        end_(end),
+        held_(graph.Size()) {
     int argc = 2;
     char name[] = "isochrone", quiet[] = "--log=root.thres:error";
     char* argv[] = {name, quiet, nullptr};
@@ -187,7 +192,7 @@ void WaitFor(pid_t child) {
 
 }  // namespace
 
-Played PlayWithSimGrid(const NetworkGraph& graph, const Topology& topology) {
+Played PlayWithSimGrid(const NetworkGraph& graph, const Topology& topology, LimitBy limit_by) {
   const int n = graph.Size();
   SharedTimes times(2 * static_cast<std::size_t>(n) + 1);
   double* const start = times.Data();
@@ -200,7 +205,7 @@ Played PlayWithSimGrid(const NetworkGraph& graph, const Topology& topology) {
                 "free some memory");
   if (child == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);  // ends with its parent
-    SimGridWorker worker(graph, topology, start, end);
+    SimGridWorker worker(graph, topology, limit_by, start, end);
     end[n] = worker.Run();
     _exit(0);
   }

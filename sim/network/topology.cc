@@ -39,6 +39,11 @@ std::string Topology::LinkName(int link) const {
   return VertexName(links_[link].from) + " -> " + VertexName(links_[link].to);
 }
 
+std::pair<int, int> Topology::VerticesOf(int node) const {
+  const int gpus = shape_.node.gpus;
+  return {host_vertex_[node * gpus], node + 1 < shape_.nodes ? host_vertex_[(node + 1) * gpus] : first_fabric_vertex_};
+}
+
 // Dijkstra from `dst` over the vertices [first, last). Cables are alike in both directions, so distances from `dst`
 // are distances to it. Other GPUs are reached but pass nothing on.
 std::vector<int> Topology::DistancesTo(int dst, int first, int last) const {
@@ -80,8 +85,7 @@ void Topology::FindCards() {
   for (int host = 0; host < Hosts(); ++host) {
     const int node = NodeOf(host), gpu = host % n.gpus;
     const int wanted = n.nic_of_gpu.empty() ? gpu * n.nics / n.gpus : n.nic_of_gpu[gpu];
-    const int first = host_vertex_[node * n.gpus];
-    const int last = node + 1 < shape_.nodes ? host_vertex_[(node + 1) * n.gpus] : first_fabric_vertex_;
+    const auto [first, last] = VerticesOf(node);
     const std::vector<int> distance = DistancesTo(host_vertex_[host], first, last);
     int nearest = kFar;
     for (int i = 0; i < n.nics; ++i) {
@@ -115,18 +119,14 @@ void Topology::FindFabricRoutes() {
   }
 }
 
-bool Topology::AppendInside(int src, int dst, std::vector<int>* links) const {
-  const int node = vertices_[src].node;
-  const int first = host_vertex_[node * shape_.node.gpus];
-  const int last = node + 1 < shape_.nodes ? host_vertex_[(node + 1) * shape_.node.gpus] : first_fabric_vertex_;
+void Topology::AppendInside(int src, int dst, std::vector<int>* links) const {
+  const auto [first, last] = VerticesOf(vertices_[src].node);
   const std::vector<int> distance = DistancesTo(dst, first, last);
   for (int v = src; v != dst;) {
     const int link = NextLink(v, distance, first);
-    if (link < 0) return false;
     links->push_back(link);
     v = links_[link].to;
   }
-  return true;
 }
 
 void Topology::AppendBetween(int src, int dst, std::vector<int>* links) const {
@@ -178,11 +178,13 @@ void Topology::RefuseUnreachable(int src, int dst, const std::string& why) const
 
 void Topology::RefuseCutInside(int node) const {
   const int first = node * shape_.node.gpus;
-  std::vector<int> links;
-  for (int g = 0; g < shape_.node.gpus; ++g)
-    for (int h = g + 1; h < shape_.node.gpus; ++h)
-      if (!AppendInside(host_vertex_[first + g], host_vertex_[first + h], &links))
+  for (int h = 1; h < shape_.node.gpus; ++h) {
+    const auto [begin, end] = VerticesOf(node);
+    const std::vector<int> distance = DistancesTo(host_vertex_[first + h], begin, end);
+    for (int g = 0; g < h; ++g)
+      if (distance[host_vertex_[first + g] - begin] == kFar)
         RefuseUnreachable(first + g, first + h, "no path of live links joins them inside their node");
+  }
 }
 
 void Topology::RefuseCutBetween() const {

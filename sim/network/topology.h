@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/units.h"
@@ -73,7 +74,8 @@ class Topology {
 
   std::vector<int> DistancesTo(int dst, int first, int last) const;
   int NextLink(int vertex, const std::vector<int>& distance, int first) const;
-  bool AppendInside(int src_vertex, int dst_vertex, std::vector<int>* links) const;
+  std::pair<int, int> VerticesOf(int node) const;  // first, one past the last
+  void AppendInside(int src_vertex, int dst_vertex, std::vector<int>* links) const;
   void AppendBetween(int src, int dst, std::vector<int>* links) const;
   int RailOwner(int node, int nic) const;  // the first host of `node` on that rail, -1 when none
   bool RailsAreSeparate() const;

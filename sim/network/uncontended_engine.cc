@@ -8,7 +8,7 @@
 namespace isochrone::sim::network {
 
 Played PlayUncontended(const NetworkGraph& graph, const Topology& topology) {
-  const RouteTable routes(graph, topology);
+  const RouteTable routes(graph, topology, LimitBy::kEveryLink);
   ReadyTracker ready(graph);
   Played played;
   played.start.resize(graph.Size());
