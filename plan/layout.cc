@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <map>
 #include <optional>
 
 #include "base/error.h"
@@ -123,20 +122,45 @@ GroupShape RegularShape(const Axes& axes, std::int64_t gpus, std::int64_t world)
   return shape;
 }
 
-/// The same by looking at every group: the one on the most nodes, with the fewest ranks in one of them.
+/// True for the lowest rank of a group, which stands for it.
+bool IsFirst(const Layout& l, Group kind, int rank) {
+  if (IsExpert(kind)) {
+    const Axis axis = ExpertAxis(l, kind);
+    return InStage(l, CoordinatesOf(l, rank)) / axis.stride % axis.count == 0;
+  }
+  if (kind == Group::kEmbedding) return CoordinatesOf(l, rank).pp < l.pp - 1 || l.pp == 1;
+  const Axes axes = AxesOf(l, kind);
+  return std::all_of(axes.begin(), axes.end(), [&](const Axis& a) { return rank / a.stride % a.count == 0; });
+}
+
+/// How many ranks of a group, in ascending order, each node holds that holds any.
+struct NodeCount {
+  int node = 0, ranks = 0;
+};
+std::vector<NodeCount> NodesOf(const std::vector<int>& ranks, int gpus) {
+  std::vector<NodeCount> nodes;
+  for (int rank : ranks) {
+    if (nodes.empty() || nodes.back().node != rank / gpus) nodes.push_back({rank / gpus, 0});
+    ++nodes.back().ranks;
+  }
+  return nodes;
+}
+
+/// The same by looking at every group: the one on the most nodes, with the fewest ranks in its fullest one. Takes time
+/// in proportion to the world.
 GroupShape WorstShape(const Layout& l, Group kind) {
-  std::map<int, int> crossing;  // node -> groups that leave it
+  std::vector<int> crossing(
+      static_cast<std::size_t>((l.World() - 1) / l.gpus_per_node + 1));  // groups that leave a node
   GroupShape worst;
   for (int rank = 0; rank < l.World(); ++rank) {
+    if (!IsFirst(l, kind, rank)) continue;
     const std::vector<int> ranks = RanksOf(l, kind, rank);
-    if (ranks.front() != rank) continue;  // seen from its first rank only
-    std::map<int, int> members;           // node -> ranks
-    for (int r : ranks) ++members[r / l.gpus_per_node];
-    const int nodes = static_cast<int>(members.size());
+    const std::vector<NodeCount> on = NodesOf(ranks, l.gpus_per_node);
+    const int nodes = static_cast<int>(on.size());
     int fullest = 0;
-    for (const auto& [node, count] : members) {
-      fullest = std::max(fullest, count);
-      if (nodes > 1) ++crossing[node];
+    for (const NodeCount& n : on) {
+      fullest = std::max(fullest, n.ranks);
+      if (nodes > 1) ++crossing[static_cast<std::size_t>(n.node)];
     }
     worst.size = std::max(worst.size, static_cast<int>(ranks.size()));
     if (nodes > worst.nodes || (nodes == worst.nodes && nodes > 1 && fullest < worst.per_node)) {
@@ -146,7 +170,7 @@ GroupShape WorstShape(const Layout& l, Group kind) {
       worst.per_node = std::max(worst.per_node, fullest);
     }
   }
-  for (const auto& [node, count] : crossing) worst.sharing = std::max(worst.sharing, count);
+  worst.sharing = std::max(1, *std::max_element(crossing.begin(), crossing.end()));
   return worst;
 }
 

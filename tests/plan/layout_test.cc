@@ -1,6 +1,7 @@
 #include "plan/layout.h"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <set>
 
@@ -178,4 +179,13 @@ TEST_CASE("a pipeline stays inside a node only where it is numbered inside data 
   CHECK(PipelineCrossesNodes(l));
   l.pp = 1;
   CHECK_FALSE(PipelineCrossesNodes(l));
+}
+
+TEST_CASE("a hundred thousand ranks that do not fill their nodes are laid out at once", "[layout]") {
+  Layout l;
+  l.tp = 3, l.dp = 5000, l.pp = 7;
+  l.gpus_per_node = 72;
+  const auto start = std::chrono::steady_clock::now();
+  for (Group kind : kAll) CHECK(ShapeOf(l, kind).size == ExpectedSize(l, kind));
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
 }
