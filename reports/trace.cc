@@ -51,8 +51,8 @@ Span SpanOf(const json& timeline, const json& row) {
 
 std::string NameOf(const Span& span) {
   if (!span.own_name.empty()) return span.own_name;
-  if (span.kind == "prologue") return span.stream == "data" ? "params-all-gather" : "prologue";
-  if (span.kind == "epilogue") return span.stream == "data" ? "all-grads-sync" : "optimizer";
+  // A span that is no task has its own name where a task has its phase.
+  if (span.kind != "task" && span.kind != "message") return span.phase.empty() ? span.kind : span.phase;
   const std::string direction = span.phase.rfind("backward", 0) == 0 ? "backward" : "forward";
   if (span.kind == "message" || span.stream == "pipeline") return direction + "-send-recv";
   if (span.stream == "data") return "all-grads-sync";
@@ -63,10 +63,8 @@ std::string NameOf(const Span& span) {
   return span.phase.empty() ? span.kind : span.phase;
 }
 
-bool HasMicrobatch(const Span& span) { return span.kind != "prologue" && span.kind != "epilogue"; }
-
 std::string FullName(const Span& span) {
-  return NameOf(span) + (HasMicrobatch(span) ? " " + std::to_string(span.microbatch) : "");
+  return NameOf(span) + (span.microbatch >= 0 ? " " + std::to_string(span.microbatch) : "");
 }
 
 /// The timeline's spans by rank and stream, each list by start, an enclosing span before what it encloses.
@@ -128,7 +126,7 @@ std::string RenderChromeTrace(const Answer& answer) {
                     {"tid", thread},
                     {"ts", span.start / kMicrosecond},
                     {"dur", (span.end - span.start) / kMicrosecond}};
-      if (HasMicrobatch(span)) {
+      if (span.microbatch >= 0) {
         event["args"] = {{"phase", span.phase}, {"chunk", span.chunk}, {"microbatch", span.microbatch}};
       }
       events.push_back(std::move(event));

@@ -11,14 +11,14 @@ using namespace isochrone::reports;
 namespace {
 
 const char* kAnswer = R"({"kind": "prediction", "timeline": {
-  "ranks": "pipeline", "rank_count": 2, "names": ["gemm"],
-  "columns": ["rank", "stream", "kind", "phase", "chunk", "microbatch", "start_s", "duration_s", "name"],
+  "ranks": "pipeline", "rank_count": 2,
+  "columns": ["rank", "stream", "kind", "phase", "chunk", "microbatch", "start_s", "duration_s"],
   "spans": [
-    [0, "compute", "task", "forward", 0, 0, 0, 1, -1],
-    [0, "compute", "op", "forward", 0, 0, 0.25, 0.5, 0],
-    [0, "pipeline", "message", "forward", 0, 0, 1, 0.125, -1],
-    [0, "data", "epilogue", "backward", 0, 0, 3, 0.5, -1],
-    [1, "compute", "task", "backward_weight", 1, 7, 2, 0.5, -1]]}})";
+    [0, "compute", "task", "forward", 0, 0, 0, 1],
+    [0, "compute", "op", "gemm", 0, -1, 0.25, 0.5],
+    [0, "pipeline", "message", "forward", 0, 0, 1, 0.125],
+    [0, "data", "epilogue", "all-grads-sync", 0, -1, 3, 0.5],
+    [1, "compute", "task", "backward_weight", 1, 7, 2, 0.5]]}})";
 
 }  // namespace
 
@@ -37,7 +37,7 @@ TEST_CASE("a Chrome trace has a process per rank, a track per stream and Megatro
         "M 0 pipeline rank 0\n"
         "M 0 compute\n"
         "X 0 forward-compute 0 0.0 1000000.0\n"
-        "X 0 gemm 0 250000.0 500000.0\n"
+        "X 0 gemm 250000.0 500000.0\n"
         "M 0 data\n"
         "X 0 all-grads-sync 3000000.0 500000.0\n"
         "M 0 pipeline\n"

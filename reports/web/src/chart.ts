@@ -86,6 +86,8 @@ function dressed(option: Option, c: Colours): Option {
       legend: { type: "scroll", top: 0, left: 0, itemWidth: 11, itemHeight: 11, itemGap: 8, icon: "roundRect", ...option.legend,
         textStyle: { color: c.text, fontSize: 11.5 }, pageTextStyle: { color: c.muted }, pageIconColor: c.muted },
     }),
+    // Labels and names of axes stay inside the card.
+    ...(option.grid && { grid: { outerBoundsMode: "same", outerBoundsContain: "all", ...option.grid, containLabel: undefined } }),
     xAxis: axes(option.xAxis),
     yAxis: axes(option.yAxis),
     tooltip: {

@@ -32,9 +32,9 @@ export interface Operation {
   phase?: string;
   program?: string;
   stream?: string;
-  count?: number;
-  seconds?: number;
-  share?: number;
+  count?: number; // calls in a step
+  seconds?: number; // of one call
+  share?: number; // of all calls, of the step
   formula?: string;
   inputs?: unknown;
   source?: string;
@@ -44,9 +44,13 @@ export interface Operation {
 export interface Scenario {
   file?: string;
   question?: string;
-  model?: unknown;
-  cluster?: unknown;
-  batch?: Record<string, unknown>;
+  model?: string;
+  gpu?: string;
+  gpus?: number;
+  nodes?: number;
+  sequences?: number;
+  microbatch?: number;
+  sequence?: number;
   strategy?: Record<string, unknown>;
 }
 
@@ -129,6 +133,7 @@ export interface Step extends Common {
   critical_path?: CriticalStep[];
   what_if?: { kind: string; gain_s: number }[];
   losses?: number[];
+  published?: { step_time_s: number; source?: string };
   clock?: string;
   device?: string;
 }

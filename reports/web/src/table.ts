@@ -90,6 +90,7 @@ class VirtualTable {
   private sortKey: string | undefined;
   private descending: boolean;
   private readonly quantities: Quantity[];
+  private readonly numeric: boolean[];
   private readonly body = h("tbody");
   private readonly heads: HTMLElement[];
   readonly status = h("span", { class: "note", role: "status" });
@@ -100,8 +101,9 @@ class VirtualTable {
     this.sortKey = spec.sortBy;
     this.descending = spec.descending ?? false;
     this.quantities = spec.columns.map((c) => c.quantity ?? quantityOf(c.key));
-    this.heads = spec.columns.map((c) =>
-      h("th", { scope: "col", class: isNumeric(c, spec) ? "num" : "" },
+    this.numeric = spec.columns.map((c) => isNumeric(c, spec));
+    this.heads = spec.columns.map((c, i) =>
+      h("th", { scope: "col", class: this.numeric[i] ? "num" : "" },
         h("button", { type: "button", class: "sort", title: c.key, onclick: () => this.sort(c.key) }, c.title ?? words(c.key))));
     const widths = spec.columns.map((c, i) => widthOf(c, spec, this.quantities[i]));
     const total = widths.reduce((a, b) => a + b, 0);
@@ -164,7 +166,7 @@ class VirtualTable {
       const number = typeof value === "number";
       const share = column.share?.(index);
       return h("td", {
-          class: number ? "num" : value === null ? "hole" : "",
+          class: `${number || this.numeric[i] ? "num" : ""}${value === null ? " hole" : ""}`,
           title: text.length > 40 ? shortened(text, 600) : undefined,
           style: share !== undefined && Number.isFinite(share) ? `--share:${Math.min(1, Math.max(0, share)) * 100}%` : undefined,
           "data-bar": share !== undefined,

@@ -1,5 +1,5 @@
 // What a view is. Each answers one question; its tab shows only where some answer of the report can fill it.
-import type { Answer, NamedAnswer, Report, Step } from "./schema";
+import type { Answer, NamedAnswer, Operation, Report, Step } from "./schema";
 
 export interface Context {
   report: Report;
@@ -26,21 +26,16 @@ export const isStep = (answer: Answer): answer is Step => answer.kind === "predi
 /// A number, or NaN.
 export const num = (value: unknown): number => (typeof value === "number" ? value : NaN);
 
+/// Seconds of a step in all calls of an operation.
+export function totalOf(step: Step, operation: Operation): number {
+  if (operation.share !== undefined && step.step_time_s !== undefined) return operation.share * step.step_time_s;
+  return (operation.seconds ?? 0) * (operation.count ?? 1);
+}
+
 /// GPUs of an answer: what it says, else the product of the degrees.
 export function gpusOf(answer: Answer): number {
   const strategy = answer.scenario?.strategy ?? {};
-  const cluster = (answer.scenario?.cluster ?? {}) as Record<string, unknown>;
-  if (typeof cluster.gpus === "number") return cluster.gpus;
+  if (typeof answer.scenario?.gpus === "number") return answer.scenario.gpus;
   const degrees = ["tensor", "pipeline", "data", "context"].map((key) => num(strategy[key]));
   return degrees.some((d) => !Number.isNaN(d)) ? degrees.reduce((a, d) => a * (Number.isNaN(d) ? 1 : d), 1) : NaN;
-}
-
-/// A word for people that names an entry of the scenario: a string, or an object's name.
-export function nameOf(value: unknown): string {
-  if (typeof value === "string") return value.replace(/^.*\//, "").replace(/\.json$/, "");
-  if (value && typeof value === "object") {
-    const object = value as Record<string, unknown>;
-    return nameOf(object.name ?? object.node ?? "");
-  }
-  return "";
 }

@@ -1,4 +1,4 @@
-// node fixtures.mjs FOLDER: answers of every kind as the verbs print them, for the tests of the page. Times come from a
+// Answers of every kind as the verbs print them, for the tests of the page. Times come from a
 // 1F1B schedule played here in a few lines, so that the shapes are real; the numbers are invented and seeded.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -38,10 +38,10 @@ function play(stages, microbatches, forward, backward, message) {
         const sent = before === 0 ? 0 : before + message;
         const start = Math.max(free[s], sent);
         const length = phase === "forward" ? forward : backward;
-        spans.push([s, "compute", "task", phase, 0, m, start, length, -1]);
+        spans.push([s, "compute", "task", phase, 0, m, start, length]);
         end[phase][s][m] = free[s] = start + length;
         const last = phase === "forward" ? s === stages - 1 : s === 0;
-        if (!last) spans.push([s, "pipeline", "message", phase, 0, m, start + length, message, -1]);
+        if (!last) spans.push([s, "pipeline", "message", phase, 0, m, start + length, message]);
         at[s]++;
         moved = true;
       }
@@ -49,8 +49,8 @@ function play(stages, microbatches, forward, backward, message) {
   }
   const finish = Math.max(...free);
   for (let s = 0; s < stages; s++) {
-    spans.push([s, "data", "epilogue", "backward", 0, 0, free[s], 0.04 * finish, 0]);
-    spans.push([s, "compute", "epilogue", "backward", 0, 0, free[s] + 0.04 * finish, 0.01 * finish, 1]);
+    spans.push([s, "data", "epilogue", "all-grads-sync", 0, -1, free[s], 0.04 * finish]);
+    spans.push([s, "compute", "epilogue", "optimizer", 0, -1, free[s] + 0.04 * finish, 0.01 * finish]);
   }
   return { spans, end: finish * 1.05, busy: microbatches * (forward + backward) };
 }
@@ -98,8 +98,8 @@ export function prediction({ stages = 8, microbatches = 24, timeline = true, nam
     OPERATIONS.map(([op, share]) => {
       const seconds = step.busy * share * (phase === "forward" ? 0.33 : 0.67);
       return {
-        name: op, phase, program: "transformer", stream: op.startsWith("tensor") ? "tensor" : "compute", count: microbatches * 12, seconds, share: seconds / total,
-        formula: "max(2 m n k / rate, bytes / bandwidth) + launch", inputs: { m: 2048, n: 4608, k: 12288, rate_tflops: 271.4 },
+        name: op, phase, program: "transformer", stream: op.startsWith("tensor") ? "tensor" : "compute", count: microbatches * 12, seconds: seconds / (microbatches * 12), share: seconds / total,
+        formula: "max(2 m n k / rate, bytes / bandwidth) + launch", inputs: "m = 2048, n = 4608, k = 12288, rate = 271 TFLOP/s",
         source: "GEMM table of the A100, bench/gemm.csv", measured: !op.includes("dropout"),
       };
     }));
@@ -112,13 +112,14 @@ export function prediction({ stages = 8, microbatches = 24, timeline = true, nam
     operations, what_if: [{ kind: "no_bubble", gain_s: part.bubble }, { kind: "tensor_communication_hidden", gain_s: part.tensor }, { kind: "twice_the_bandwidth", gain_s: part.data * 0.6 }],
     fidelity: "event", warnings: ["dropout_add has no measured rate on this GPU; 0.7 of the memory's peak is assumed"],
     scenario: {
-      file: `scenarios/examples/${name}.json`, question: "How long is one step of GPT-3 175B on 64 A100s?", model: `models/${name}.json`,
-      cluster: { node: "hardware/dgx_a100_80gb.json", nodes: 8 * data }, batch: { sequences: microbatches * data, microbatch: 1 },
+      file: `scenarios/examples/${name}.json`, question: "How long is one step of GPT-3 175B on 64 A100s?", model: name, gpu: "a100_sxm_80gb",
+      gpus: 8 * stages * data, nodes: stages * data, sequences: microbatches * data, microbatch: 1, sequence: 2048,
       strategy: { tensor: 8, pipeline: stages, data, context: 1, expert: 1, schedule: "1f1b", chunks_per_rank: 1, recompute: "none", precision: "bf16", optimizer_sharding: "none" },
     },
+    published: { step_time_s: total * 0.98, source: "Korthikanti et al., arXiv:2205.05198, Table 5" },
     ...(kind === "run" && { clock: "virtual", device: "cpu", losses: [10.41, 10.38, 10.22, 10.05, 9.81] }),
     ...(timeline && {
-      timeline: { ranks: "pipeline", rank_count: stages, names: ["all-grads-sync", "optimizer"], columns: ["rank", "stream", "kind", "phase", "chunk", "microbatch", "start_s", "duration_s", "name"], spans: step.spans },
+      timeline: { ranks: "pipeline", rank_count: stages, columns: ["rank", "stream", "kind", "phase", "chunk", "microbatch", "start_s", "duration_s"], spans: step.spans },
       memory_over_time: memoryCurves(step, stagesMemory),
       critical_path: step.spans.filter((x) => x[0] === 0 && x[1] === "compute").slice(0, 12).map((x) => ({ rank: x[0], stream: x[1], phase: x[3], chunk: 0, microbatch: x[5], start_s: x[6], duration_s: x[7] })),
     }),
@@ -146,7 +147,7 @@ export function sweep(count) {
   return {
     kind: "sweep", schema_version: 1, legal: count * 3, pruned: count * 2, priced: count, out_of_memory: results.filter((r) => !r.fits).length, elapsed_s: 0.113 + count * 1.1e-6, configurations_per_s: count / (0.113 + count * 1.1e-6),
     axes: ["tensor", "pipeline", "data", "microbatch", "schedule", "recompute", "optimizer_sharding", "sequence_parallel"], results, best: fitting.slice(0, 10), pareto: fitting.slice(0, 3),
-    scenario: { file: "scenarios/sweeps/gpt3_on_128.json", question: "Which configuration of GPT-3 175B is fastest on 128 A100s?", model: "models/gpt3_175b.json" },
+    scenario: { file: "scenarios/sweeps/gpt3_on_128.json", question: "Which configuration of GPT-3 175B is fastest on 128 A100s?", model: "gpt3_175b" },
     provenance: { version: "0.1.0", commit: "0123456789abcdef", fidelity: "analytic", command: "isochrone sweep scenarios/sweeps/gpt3_on_128.json --json" }, warnings: [],
   };
 }
@@ -206,8 +207,8 @@ export function hostile() {
   answer.scenario.file = long;
   answer.scenario.question = EVIL;
   answer.warnings = [long];
-  answer.operations.forEach((o) => { o.name = `${EVIL}${o.name}`; o.formula = EVIL; o.source = EVIL; o.inputs = { [EVIL]: EVIL }; });
-  answer.timeline.names = [long, EVIL];
+  answer.operations.forEach((o) => { o.name = `${EVIL}${o.name}`; o.formula = EVIL; o.source = EVIL; o.inputs = EVIL; });
+  answer.timeline.spans.forEach((span) => { if (span[2] === "epilogue") span[3] = long; });
   answer.what_if.push({ kind: EVIL, gain_s: 0.1 });
   answer.attribution_s[EVIL] = 0.01;
   answer.provenance.command = EVIL;
@@ -215,30 +216,8 @@ export function hostile() {
   return answer;
 }
 
-export function write(folder) {
+/// { name: answer } as FOLDER/name.json.
+export function write(folder, answers) {
   mkdirSync(folder, { recursive: true });
-  const names = [];
-  const put = (name, answer) => {
-    writeFileSync(join(folder, `${name}.json`), JSON.stringify(answer));
-    names.push(name);
-  };
-  put("prediction", prediction());
-  put("prediction_faster", { ...prediction({ faster: 0.88 }), scenario: { ...prediction().scenario, strategy: { ...prediction().scenario.strategy, schedule: "zb_h1" } } });
-  put("prediction_data2", prediction({ data: 2, microbatches: 24, timeline: false }));
-  put("prediction_data4", prediction({ data: 4, microbatches: 24, timeline: false, faster: 1.05 }));
-  put("run", prediction({ kind: "run", faster: 1.06, measured: true, stages: 4, microbatches: 8 }));
-  put("large_timeline", prediction({ stages: 64, microbatches: 512 }));
-  put("sweep", sweep(1800));
-  put("sweep_100k", sweep(100000));
-  put("sweep_one", sweep(1));
-  put("sweep_none", { kind: "sweep", legal: 0, pruned: 0, priced: 0, out_of_memory: 0, results: [], best: [] });
-  put("score", score());
-  put("score_after", score(0.04));
-  put("comparison", comparison());
-  put("network", network());
-  put("bare", { kind: "prediction" });
-  put("hostile", hostile());
-  return names;
+  for (const [name, answer] of Object.entries(answers)) writeFileSync(join(folder, `${name}.json`), JSON.stringify(answer));
 }
-
-if (process.argv[1]?.endsWith("fixtures.mjs")) write(process.argv[2]);

@@ -9,6 +9,7 @@ import type { Spans } from "./spans";
 export interface GanttOptions {
   spans: Spans;
   operations: Operation[];
+  weight: (operation: Operation) => number;
   critical: CriticalStep[];
   label: string;
   onSelect: (span: number) => void;
@@ -123,7 +124,7 @@ export class GanttChart {
     g.setTransform(ratio, 0, 0, ratio, 0, 0);
     const c = colours();
     new Painter(g, width, height).draw({
-      spans: this.options.spans, rows: this.rows, operations: this.options.operations, critical: this.options.critical,
+      spans: this.options.spans, rows: this.rows, operations: this.options.operations, weight: this.options.weight, critical: this.options.critical,
       showCritical: this.showCritical, selected: this.selected, colours: c, hatch: hatch(g, c.part("bubble"), c.card),
     }, this.view);
     this.where.textContent = `${seconds(Math.max(0, this.view.from))} to ${seconds(this.view.to)}`;

@@ -1,5 +1,6 @@
 // Draws a window of the timeline. Canvas 2D by hand: 131,000 spans redraw while a finger moves, which a chart library's
 // element per span does not.
+import { tick } from "../format";
 import type { CriticalStep, Operation } from "../schema";
 import type { Colours } from "../theme";
 import type { Lane, Spans } from "./spans";
@@ -57,13 +58,14 @@ function ticks(from: number, to: number, width: number): number[] {
 function tickText(time: number, span: number): string {
   const [unit, name] = span >= 1 ? [1, "s"] : span >= 1e-3 ? [1e-3, "ms"] : [1e-6, "µs"];
   const decimals = Math.max(0, Math.min(4, 1 - Math.floor(Math.log10(span / unit / 10))));
-  return `${(time / unit).toFixed(decimals).replace(/\.?0+$/, "") || "0"} ${name}`;
+  return tick(`${(time / unit).toFixed(decimals)} ${name}`);
 }
 
 export interface Scene {
   spans: Spans;
   rows: Row[];
-  operations: Operation[];
+  operations: Operation[]; // longest first
+  weight: (operation: Operation) => number;
   critical: CriticalStep[];
   showCritical: boolean;
   selected: number;
@@ -145,11 +147,11 @@ export class Painter {
       g.fillStyle = inkOn(colours.part(spans.category(i)));
       if (fits) g.fillText(fits, Math.max(from + 4, Math.min((from + to) / 2 - g.measureText(fits).width / 2, to - g.measureText(fits).width - 4)), top + head / 2 + 0.5);
     }
-    const whole = ops.reduce((sum, o) => sum + (o.seconds ?? 0), 0);
+    const whole = ops.reduce((sum, o) => sum + scene.weight(o), 0);
     if (whole <= 0) return;
     let x = left;
     ops.forEach((o, n) => {
-      const width = ((o.seconds ?? 0) / whole) * (right - left);
+      const width = (scene.weight(o) / whole) * (right - left);
       g.fillStyle = n % 2 ? "rgba(255,255,255,0.30)" : "rgba(255,255,255,0.16)";
       g.fillRect(x, top + head, width, height - head);
       if (width > 34) {

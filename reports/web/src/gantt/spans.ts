@@ -65,8 +65,10 @@ export class Spans {
   phase(i: number): string {
     return this.word("phase", i);
   }
-  /// The span's own name, or "".
+  /// The span's own name, or "": of a span that is no task, it stands where a task has its phase.
   name(i: number): string {
+    const kind = this.kind(i);
+    if (kind !== "task" && kind !== "message" && kind !== "") return this.phase(i) || kind;
     const { words, codes } = this.words.name;
     const index = words[codes[i]];
     return typeof index === "number" && index >= 0 ? (this.names[index] ?? "") : "";
@@ -82,14 +84,13 @@ export class Spans {
     const kind = this.kind(i);
     if (kind === "prologue" || kind === "epilogue") return this.stream(i) === "compute" ? "optimizer" : this.stream(i);
     if (this.stream(i) !== "compute") return this.stream(i);
-    return this.phase(i) || kind || "host";
+    return kind === "task" || kind === "" ? this.phase(i) || "host" : "compute";
   }
 
   label(i: number): string {
     const own = this.name(i);
     const kind = this.kind(i);
-    if (own) return own;
-    if (kind === "prologue" || kind === "epilogue") return kind;
+    if (own) return own.replaceAll("_", " ");
     const what = kind === "message" ? `${this.phase(i)} message` : this.phase(i) || kind;
     return `${what.replaceAll("_", " ")}, microbatch ${this.microbatch[i]}`;
   }

@@ -7,8 +7,6 @@ function megatronName(spans: Spans, i: number): string {
   const phase = spans.phase(i);
   const own = spans.name(i);
   if (own) return own;
-  if (kind === "prologue") return stream === "data" ? "params-all-gather" : "prologue";
-  if (kind === "epilogue") return stream === "data" ? "all-grads-sync" : "optimizer";
   const direction = phase.startsWith("backward") ? "backward" : "forward";
   if (kind === "message" || stream === "pipeline") return `${direction}-send-recv`;
   if (stream === "data") return "all-grads-sync";
@@ -19,8 +17,7 @@ function megatronName(spans: Spans, i: number): string {
 }
 
 function fullName(spans: Spans, i: number): string {
-  const whole = spans.kind(i) === "prologue" || spans.kind(i) === "epilogue";
-  return megatronName(spans, i) + (whole ? "" : ` ${spans.microbatch[i]}`);
+  return megatronName(spans, i) + (spans.microbatch[i] >= 0 ? ` ${spans.microbatch[i]}` : "");
 }
 
 /// Chrome JSON: one process per rank, one track per stream, times in microseconds.

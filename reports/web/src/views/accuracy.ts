@@ -27,19 +27,21 @@ const errorOf = (p: Pair) => p.predicted / p.measured - 1;
 function scatter(title: string, pairs: Pair[]): HTMLElement {
   const groups = [...new Set(pairs.map((p) => p.group))];
   const all = pairs.flatMap((p) => [p.predicted, p.measured]).filter((v) => v > 0);
-  const low = Math.min(...all) / 1.3;
-  const high = Math.max(...all) * 1.3;
+  const wide = Math.max(...all) > 10 * Math.min(...all);
+  const low = wide ? Math.min(...all) / 1.3 : 0;
+  const high = Math.max(...all) * (wide ? 1.3 : 1.1);
   const line = (factor: number) => [[low, low * factor], [high, high * factor]];
+  const type = wide ? "log" : "value";
   return chartCard({
     title, height: 520,
-    note: "On the line, the prediction equals the measurement; the dashed lines are 10% to either side. Both axes are logarithmic.",
+    note: `On the line, the prediction equals the measurement; the dashed lines are 10% to either side.${wide ? " Both axes are logarithmic." : ""}`,
     label: `${pairs.length} pairs`,
     numbers: () => ({ columns: ["name", "group", "measured_s", "predicted_s", "error"], rows: pairs.map((p) => [p.name, p.group, p.measured, p.predicted, errorOf(p)]) }),
     option: (c) => ({
       legend: { data: groups },
-      grid: { left: 30, right: 24, top: 42, bottom: 28, containLabel: true },
-      xAxis: { type: "log", name: "measured", nameLocation: "middle", nameGap: 28, min: low, max: high, axisLabel: { formatter: (v: number) => secondsTick(Number(v.toPrecision(2))), showMinLabel: false, showMaxLabel: false } },
-      yAxis: { type: "log", name: "predicted", nameLocation: "middle", nameGap: 52, min: low, max: high, axisLabel: { formatter: (v: number) => secondsTick(Number(v.toPrecision(2))), showMinLabel: false, showMaxLabel: false } },
+      grid: { left: 8, right: 24, top: 42, bottom: 8 },
+      xAxis: { type, name: "measured", nameLocation: "middle", nameGap: 28, min: low, max: high, axisLabel: { formatter: (v: number) => secondsTick(Number(v.toPrecision(2))), showMinLabel: false, showMaxLabel: false } },
+      yAxis: { type, name: "predicted", nameLocation: "middle", nameGap: 50, min: low, max: high, axisLabel: { formatter: (v: number) => secondsTick(Number(v.toPrecision(2))), showMinLabel: false, showMaxLabel: false } },
       tooltip: { trigger: "item", formatter: (p: { data: { pair?: Pair } }) => {
         const pair = p.data.pair;
         return pair ? tip(shortened(pair.name, 80), [["predicted", seconds(pair.predicted)], ["measured", seconds(pair.measured)], ["error", percent(errorOf(pair))]]) : "";
@@ -65,7 +67,7 @@ function families(list: Family[]): HTMLElement {
     label: [...sorted].reverse().map((f) => `${name(f)} ${show(f.mape_pct, "percent")}`).join(", "),
     numbers: () => ({ columns: ["family", "role", "rows", "scored", "mape_pct", "bias_pct"], rows: [...sorted].reverse().map((f) => [f.family, f.role ?? null, f.rows ?? null, f.scored ?? null, f.mape_pct ?? null, f.bias_pct ?? null]) }),
     option: (c, narrow) => ({
-      grid: { left: 8, right: 86, top: 8, bottom: 10, containLabel: true },
+      grid: { left: 8, right: 86, top: 8, bottom: 10 },
       xAxis: { type: "value", axisLabel: { formatter: (v: number) => percent(v / 100, 0) }, splitNumber: narrow ? 3 : 5 },
       yAxis: { type: "category", data: sorted.map((f) => shortened(name(f), narrow ? 18 : 34)), axisLabel: { color: c.text } },
       tooltip: { trigger: "item", formatter: (p: { dataIndex: number }) => {
@@ -90,7 +92,7 @@ function histogram(pairs: Pair[]): HTMLElement {
     numbers: () => ({ columns: ["error", ...roles], rows: edges.slice(0, -1).map((_, i) => [text(i), ...roles.map((r) => counts(r)[i])]) }),
     option: (c) => ({
       legend: { data: roles },
-      grid: { left: 8, right: 12, top: 42, bottom: 8, containLabel: true },
+      grid: { left: 8, right: 12, top: 42, bottom: 8 },
       xAxis: { type: "category", data: edges.slice(0, -1).map((_, i) => text(i)), axisLabel: { rotate: 45, fontSize: 11 } },
       yAxis: { type: "value", minInterval: 1 },
       tooltip: { trigger: "axis", formatter: (items: { seriesName: string; value: number; name: string }[]) => tip(items[0].name, items.map((i): [string, string] => [i.seriesName, `${i.value} rows`])) },
@@ -157,7 +159,7 @@ function comparison(answer: Comparison): HTMLElement[] {
           label: [...worst].reverse().map((o) => `${o.name} ${seconds(off(o))}`).join(", "),
           numbers: () => ({ columns: ["name", "predicted_s", "measured_s", "difference_s"], rows: [...worst].reverse().map((o) => [o.name, o.predicted_s ?? null, o.measured_s ?? null, off(o)]) }),
           option: (c, narrow) => ({
-            grid: { left: 8, right: 40, top: 8, bottom: 8, containLabel: true },
+            grid: { left: 8, right: 40, top: 8, bottom: 8 },
             xAxis: { type: "value", axisLabel: { formatter: secondsTick }, splitNumber: narrow ? 2 : 4 },
             yAxis: { type: "category", data: worst.map((o) => shortened(o.name, narrow ? 16 : 30)), axisLabel: { color: c.text } },
             tooltip: { trigger: "item", formatter: (p: { dataIndex: number }) => tip(shortened(worst[p.dataIndex].name, 80), [["predicted", seconds(worst[p.dataIndex].predicted_s as number)], ["measured", seconds(worst[p.dataIndex].measured_s as number)]]) },

@@ -5,7 +5,7 @@ import { h } from "../dom";
 import { percent, quantityOf, seconds, secondsTick, shortened, show, words } from "../format";
 import type { Answer, NamedAnswer, Operation, Parts, Score, Step } from "../schema";
 import { objectTable } from "../table";
-import { type Context, isStep, type View } from "../view";
+import { type Context, isStep, totalOf, type View } from "../view";
 
 /// Every plain value of `value` under its path.
 function leaves(value: unknown, path = "", out = new Map<string, unknown>()): Map<string, unknown> {
@@ -89,7 +89,7 @@ function paired(title: string, a: Parts, b: Parts): HTMLElement | null {
     numbers: () => ({ columns: ["part", "a_s", "b_s", "difference_s"], rows: names.map((n) => [n, a[n] ?? null, b[n] ?? null, (b[n] ?? 0) - (a[n] ?? 0)]) }),
     option: (c, narrow) => ({
       legend: { data: ["A", "B"] },
-      grid: { left: 8, right: 76, top: 38, bottom: 8, containLabel: true },
+      grid: { left: 8, right: 76, top: 38, bottom: 8 },
       xAxis: { type: "value", splitNumber: narrow ? 2 : 4, axisLabel: { formatter: secondsTick } },
       yAxis: { type: "category", inverse: true, data: names.map(words), axisLabel: { color: c.text } },
       tooltip: { trigger: "axis", axisPointer: { type: "shadow" }, formatter: (items: { dataIndex: number }[]) => {
@@ -102,9 +102,9 @@ function paired(title: string, a: Parts, b: Parts): HTMLElement | null {
   }).element;
 }
 
-function operationsTable(a: Operation[], b: Operation[]): HTMLElement | null {
+function operationsTable(a: Step, b: Step): HTMLElement | null {
   const keyOf = (o: Operation) => [o.name, o.phase, o.program].filter(Boolean).join(" · ");
-  const sum = (list: Operation[]) => list.reduce((m, o) => m.set(keyOf(o), (m.get(keyOf(o)) ?? 0) + (o.seconds ?? 0)), new Map<string, number>());
+  const sum = (step: Step) => (step.operations ?? []).reduce((m, o) => m.set(keyOf(o), (m.get(keyOf(o)) ?? 0) + totalOf(step, o)), new Map<string, number>());
   const left = sum(a);
   const right = sum(b);
   const rows = [...new Set([...left.keys(), ...right.keys()])].map((name) => {
@@ -160,7 +160,7 @@ export const difference: View = {
         h("div", { class: "cards" },
           stack(choicesCard(a, b), isStep(a.answer) && isStep(b.answer) ? paired("Where does the time differ?", p.attribution_s ?? {}, q.attribution_s ?? {}) : null),
           numbersCard(a, b),
-          isStep(a.answer) && isStep(b.answer) ? [operationsTable(p.operations ?? [], q.operations ?? [])] : null,
+          isStep(a.answer) && isStep(b.answer) ? [operationsTable(p, q)] : null,
           a.answer.kind === "score" && b.answer.kind === "score" ? movedRows(a.answer as Score, b.answer as Score) : null));
     };
     const select = (which: "a" | "b") => h("label", { class: "picker" }, `${which.toUpperCase()} `,

@@ -3,7 +3,7 @@ import { h } from "../dom";
 import { show } from "../format";
 import type { Answer, NamedAnswer, Score, Sweep } from "../schema";
 import { objectTable, tableCard } from "../table";
-import { type Context, gpusOf, isStep, nameOf, type View } from "../view";
+import { type Context, gpusOf, isStep, type View } from "../view";
 
 const METRICS = ["step_time_s", "low_s", "high_s", "tokens_per_s", "model_tflops_per_gpu", "mfu", "hfu", "bubble_over_total", "peak_bytes", "fits", "links", "operations", "timeline"];
 
@@ -13,7 +13,7 @@ function row({ name, answer }: NamedAnswer): Record<string, unknown> {
   const count = (value: unknown) => (Array.isArray(value) ? value.length : undefined);
   const gpus = gpusOf(answer);
   return {
-    answer: name, kind: answer.kind, model: nameOf(answer.scenario?.model) || null, gpus: Number.isNaN(gpus) ? null : gpus,
+    answer: name, kind: answer.kind, model: answer.scenario?.model ?? null, gpus: Number.isNaN(gpus) ? null : gpus,
     fidelity: answer.fidelity ?? answer.provenance?.fidelity ?? null,
     ...Object.fromEntries(METRICS.slice(0, 8).map((m) => [m, typeof plain[m] === "number" ? plain[m] : null])),
     peak_bytes: memory?.peak_bytes ?? null, fits: memory?.fits ?? null,

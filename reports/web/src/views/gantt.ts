@@ -7,7 +7,7 @@ import { Spans } from "../gantt/spans";
 import { chromeTrace, speedscope } from "../gantt/traces";
 import type { Operation, Step } from "../schema";
 import { objectTable } from "../table";
-import { type Context, isStep, type View } from "../view";
+import { type Context, isStep, totalOf, type View } from "../view";
 import { operationDetail } from "./overview";
 
 /// The operations that a span consists of: its own by name, else those of its phase.
@@ -19,7 +19,7 @@ function operationsOf(step: Step, spans: Spans, i: number): Operation[] {
   const kind = spans.kind(i);
   if (kind !== "task" && kind !== "") return [];
   return list.filter((o) => o.phase === spans.phase(i) && (o.stream ?? "compute") === stream)
-    .sort((a, b) => (b.seconds ?? 0) - (a.seconds ?? 0));
+    .sort((a, b) => totalOf(step, b) - totalOf(step, a));
 }
 
 function tooltip(step: Step, spans: Spans, i: number): HTMLElement {
@@ -71,7 +71,7 @@ export const gantt: View = {
     const busy = spans.busy();
     const idle = busy.reduce((sum, b) => sum + (spans.end - b.busy), 0) / Math.max(1, busy.length * spans.end);
     const chart: GanttChart = new GanttChart({
-      spans, operations: step.operations ?? [], critical: step.critical_path ?? [],
+      spans, operations: step.operations ?? [], weight: (o) => totalOf(step, o), critical: step.critical_path ?? [],
       label: `Timeline of ${spans.ranks.length} ${world ? "ranks" : "stages"}, ${spans.count} spans, ${seconds(spans.end)}. The table below has busy and idle time of each.`,
       onSelect: (i) => detail.replaceChildren(spanDetail(step, spans, i, () => chart)),
       tooltip: (i) => tooltip(step, spans, i),

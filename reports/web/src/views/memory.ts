@@ -46,7 +46,7 @@ export const memoryOverTime: View = {
           }),
           option: (c, narrow) => ({
             legend: { data: drawn.map((d) => `stage ${d.stage}`) },
-            grid: { left: 8, right: 16, top: 40, bottom: 64, containLabel: true },
+            grid: { left: 8, right: 16, top: 40, bottom: 64 },
             xAxis: { type: "value", max: Math.max(...drawn.map((d) => d.time[d.time.length - 1])), axisLabel: { formatter: secondsTick, showMaxLabel: false }, splitNumber: narrow ? 3 : 8, splitLine: { show: false } },
             yAxis: { type: "value", max: Math.ceil(top / GIB), axisLabel: { formatter: gibTick, showMaxLabel: false } },
             dataZoom: [{ type: "inside", zoomOnMouseWheel: "ctrl" }, { type: "slider", height: 22, bottom: 8, borderColor: c.line, textStyle: { color: c.muted }, labelFormatter: (v: number) => seconds(v) }],

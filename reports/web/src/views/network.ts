@@ -31,7 +31,7 @@ export const network: View = {
           label: sorted.slice(0, 8).map((l) => `${l.name} ${percent(load(l))}`).join(", "),
           numbers: () => ({ columns: ["name", "load", "busy_s"], rows: sorted.slice(0, DRAWN).map((l) => [l.name, load(l), l.busy_s ?? null]) }),
           option: (c, narrow) => ({
-            grid: { left: 8, right: 56, top: 8, bottom: 8, containLabel: true },
+            grid: { left: 8, right: 56, top: 8, bottom: 8 },
             xAxis: { type: "value", min: 0, max: Math.max(1, load(sorted[0])), axisLabel: { formatter: (v: number) => percent(v, 0) } },
             yAxis: { type: "category", data: top.map((l) => shortened(l.name, narrow ? 16 : 34)), axisLabel: { color: c.text } },
             tooltip: { trigger: "item", formatter: (p: { dataIndex: number }) => tip(shortened(top[p.dataIndex].name, 120), [["load", percent(load(top[p.dataIndex]))], ["busy", top[p.dataIndex].busy_s === undefined ? "–" : seconds(top[p.dataIndex].busy_s as number)]]) },
@@ -44,7 +44,7 @@ export const network: View = {
           label: bins.map((n, i) => `${percent(edges[i], 0)}: ${n}`).join(", "),
           numbers: () => ({ columns: ["load_from", "links"], rows: bins.map((n, i) => [edges[i], n]) }),
           option: (c) => ({
-            grid: { left: 8, right: 12, top: 20, bottom: 28, containLabel: true },
+            grid: { left: 8, right: 12, top: 20, bottom: 8 },
             xAxis: { type: "category", name: "load", nameLocation: "middle", nameGap: 28, data: edges.map((e) => `${percent(e, 0)}–${percent(e + 0.1, 0)}`) },
             yAxis: { type: "value", minInterval: 1 },
             tooltip: { trigger: "item", formatter: (p: { name: string; value: number }) => tip(p.name, [["links", p.value.toLocaleString("en-US")]]) },

@@ -7,7 +7,7 @@ import type { Operation, Parts, Step } from "../schema";
 import type { Colours } from "../theme";
 import { inkOn } from "../gantt/painter";
 import { objectTable, tableCard } from "../table";
-import { type Context, isStep, type View } from "../view";
+import { type Context, isStep, totalOf, type View } from "../view";
 
 const PARTS = ["compute", "recompute", "tensor", "context", "expert", "pipeline", "data", "copy", "optimizer", "host", "bubble"];
 const MEMORY = ["parameters", "gradients", "optimizer", "activations", "workspace", "communication", "framework"];
@@ -18,15 +18,23 @@ function ordered(parts: Parts, known: string[]): string[] {
   return names.concat(Object.keys(parts).filter((name) => !known.includes(name) && typeof parts[name] === "number"));
 }
 
+/// What a paper measured, and how far off the answer is.
+function published(step: Step): HTMLElement | null {
+  const known = step.published?.step_time_s;
+  if (!known || step.step_time_s === undefined) return null;
+  const error = step.step_time_s / known - 1;
+  return h("div", { title: shortened(step.published?.source ?? "", 300) }, `published ${seconds(known)} (off by ${percent(error)})`);
+}
+
 function figures(step: Step): HTMLElement {
   const memory = step.memory ?? {};
   const measured = step.kind === "run";
   const used = (memory.peak_bytes ?? NaN) / (memory.capacity_bytes ?? NaN);
   const fits = memory.fits;
   const range = step.low_s !== undefined && step.high_s !== undefined && step.high_s > step.low_s
-    ? `80% between ${seconds(step.low_s)} and ${seconds(step.high_s)}` : measured ? "measured" : "";
+    ? `80%: ${seconds(step.low_s)} to ${seconds(step.high_s)}` : measured ? "measured" : "";
   return h("div", { class: "figures" },
-    figure("Step time", "step_time_s", step.step_time_s, show(step.step_time_s, "seconds"), range),
+    figure("Step time", "step_time_s", step.step_time_s, show(step.step_time_s, "seconds"), [range, published(step)]),
     figure("Throughput", "tokens_per_s", step.tokens_per_s,
       step.tokens_per_s === undefined ? "–" : compact(step.tokens_per_s), "tokens per second"),
     figure("Per GPU", "model_tflops_per_gpu", step.model_tflops_per_gpu,
@@ -67,11 +75,11 @@ function attribution(step: Step): HTMLElement {
   const share = (name: string) => (whole > 0 ? parts[name] / whole : 0);
   const numbers = (): Numbers => ({ columns: ["part", "seconds", "share"], rows: names.map((n) => [n, parts[n], share(n)]) });
   return chartCard({
-    title, wide: true, height: 112, numbers, below: legendTable(names, parts, whole),
+    title, wide: true, height: 96, numbers, below: legendTable(names, parts, whole),
     note: `Every instant of the reported rank is one of these; they add up to ${seconds(whole)}.`,
     label: names.map((n) => `${words(n)} ${percent(share(n))}`).join(", "),
     option: (c) => ({
-      grid: { left: 2, right: 2, top: 8, bottom: 26 },
+      grid: { left: 2, right: 2, top: 8, bottom: 2 },
       xAxis: { type: "value", max: whole || 1, axisLabel: { formatter: secondsTick, showMaxLabel: false }, splitLine: { show: false } },
       yAxis: { type: "category", data: [""], axisLine: { show: false } },
       tooltip: { trigger: "item", formatter: (p: { seriesName: string; value: number }) => tip(words(p.seriesName), [["time", seconds(p.value)], ["share", percent(share(p.seriesName))]]) },
@@ -109,7 +117,7 @@ function memory(step: Step): HTMLElement {
     numbers: () => ({ columns: ["stage", ...kinds, "total"], rows: stages.map((s) => [s.stage, ...kinds.map((k) => s[k] ?? null), s.total ?? null]) }),
     option: (c, narrow) => ({
       legend: { type: "plain" },
-      grid: { left: 8, right: 12, top: narrow ? 84 : 60, bottom: 22, containLabel: true },
+      grid: { left: 8, right: 12, top: narrow ? 84 : 60, bottom: 4 },
       xAxis: { type: "category", data: stages.map((s) => String(s.stage)), name: "stage", nameLocation: "middle", nameGap: 26 },
       yAxis: { type: "value", max: Math.ceil((top * 1.05) / GIB), axisLabel: { formatter: gibTick, showMaxLabel: false } },
       tooltip: { trigger: "axis", axisPointer: { type: "shadow" }, formatter: (items: { dataIndex: number }[]) => {
@@ -131,7 +139,7 @@ function bars(title: string, note: string, entries: [string, number][], whole: n
     label: [...sorted].reverse().map(([n, v]) => `${words(n)} ${seconds(v)}`).join(", "),
     numbers: () => ({ columns: ["name", "seconds"], rows: [...sorted].reverse().map(([n, v]) => [n, v]) }),
     option: (c, narrow) => ({
-      grid: { left: 8, right: 96, top: 8, bottom: 8, containLabel: true },
+      grid: { left: 8, right: 96, top: 8, bottom: 8 },
       xAxis: { type: "value", axisLabel: { formatter: secondsTick }, splitNumber: narrow ? 2 : 4 },
       yAxis: { type: "category", data: sorted.map(([n]) => shortened(words(n), narrow ? 18 : 34)), axisLabel: { color: c.text } },
       tooltip: { trigger: "item", formatter: (p: { dataIndex: number }) => tip(words(sorted[p.dataIndex][0]), [["time", seconds(sorted[p.dataIndex][1])]]) },
@@ -160,15 +168,17 @@ function operations(step: Step): HTMLElement {
   const list = step.operations ?? [];
   const title = "Which operations take the time?";
   if (list.length === 0) return missing(title, "The answer has no operations.", "operations");
-  const keys = ["name", "phase", "program", "stream", "count", "seconds", "share", "source"].filter((k) => list.some((o) => o[k as keyof Operation] !== undefined));
+  const keys = ["name", "phase", "program", "stream", "count", "seconds", "total_s", "share", "source"].filter((k) => k === "total_s" || list.some((o) => o[k as keyof Operation] !== undefined));
+  const titles: Record<string, string> = { count: "calls", seconds: "each", total_s: "all", share: "of the step" };
   return tableCard({
     title, note: "Press a row for its formula, the numbers put in and their source.", count: list.length,
-    columns: keys.map((key) => ({ key, ...(key === "share" && { share: (row: number) => list[row].share ?? 0 }) })),
+    columns: keys.map((key) => ({ key, title: titles[key], ...(key === "share" && { share: (row: number) => list[row].share ?? 0 }) })),
     at: (row, key) => {
+      if (key === "total_s") return totalOf(step, list[row]);
       const value = list[row][key as keyof Operation];
       return value === undefined || value === null ? null : typeof value === "object" ? JSON.stringify(value) : (value as string | number | boolean);
     },
-    sortBy: "seconds", descending: true, detail: (row) => operationDetail(list[row]),
+    sortBy: "total_s", descending: true, detail: (row) => operationDetail(list[row]),
   });
 }
 

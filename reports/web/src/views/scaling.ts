@@ -5,7 +5,7 @@ import { h } from "../dom";
 import { compact, percent, seconds, shortened } from "../format";
 import type { NamedAnswer, Step } from "../schema";
 import { objectTable } from "../table";
-import { type Context, gpusOf, isStep, nameOf, num, type View } from "../view";
+import { type Context, gpusOf, isStep, num, type View } from "../view";
 
 interface Point {
   name: string;
@@ -25,8 +25,8 @@ function pointOf({ name, answer }: NamedAnswer): Point & { model: string } {
   const step = answer as Step;
   const time = num(step.step_time_s);
   const tokens = num(step.tokens_per_s);
-  const sequences = num((answer.scenario?.batch ?? {}).sequences);
-  return { name, gpus: gpusOf(answer), step: time, tokens: Number.isNaN(tokens) ? sequences / time : tokens, sequences, model: nameOf(answer.scenario?.model) };
+  const sequences = num(answer.scenario?.sequences);
+  return { name, gpus: gpusOf(answer), step: time, tokens: Number.isNaN(tokens) ? sequences / time : tokens, sequences, model: answer.scenario?.model ?? "" };
 }
 
 /// Strong: one model and batch on different GPU counts. Weak: the batch grows with the GPUs.
@@ -71,7 +71,7 @@ export const scaling: View = {
       numbers: () => ({ columns: ["series", "gpus", "value"], rows: series.flatMap((s) => s.points.map((p) => [s.name, p.gpus, value(s, p)])) }),
       option: (c) => ({
         legend: { data: series.map((s) => s.name) },
-        grid: { left: 8, right: 24, top: 42, bottom: 30, containLabel: true },
+        grid: { left: 8, right: 24, top: 42, bottom: 8 },
         xAxis: { type: "log", logBase: 2, name: "GPUs", nameLocation: "middle", nameGap: 28, ...range, axisLabel: { formatter: (v: number) => (Number.isInteger(Math.log2(v)) ? compact(v) : "") } },
         yAxis: ideal ? { type: "log", logBase: 2, scale: true, axisLabel: { formatter: text } } : { type: "value", min: 0, axisLabel: { formatter: text } },
         tooltip: { trigger: "item", formatter: (p: { data: { point?: Point }; seriesName: string; value: number[] }) => p.data.point

@@ -53,7 +53,7 @@ function scatter(data: SweepData, state: { rows: number[] }) {
       const named = (row: number) => tip(seconds(data.time[row]), [["memory", bytes(data.memory[row])], ...configuration(data, row).slice(0, 14)]);
       return {
         legend: { data: ["fits", "out of memory", "Pareto front"] },
-        grid: { left: 8, right: 20, top: 42, bottom: 28, containLabel: true },
+        grid: { left: 8, right: 20, top: 42, bottom: 8 },
         xAxis: { type: wide ? "log" : "value", logBase: 2, name: "memory of a GPU", nameLocation: "middle", nameGap: 28, scale: true, splitNumber: narrow ? 3 : 6, axisLabel: { formatter: gibTick } },
         yAxis: { type: spread > 8 ? "log" : "value", scale: true, axisLabel: { formatter: secondsTick } },
         tooltip: { trigger: "item", formatter: (p: { value: number[] }) => named(p.value[2]) },
@@ -110,7 +110,7 @@ function choices(data: SweepData, state: { rows: number[] }) {
       const now = list();
       const worst = Math.max(0.01, ...now.map((s) => s.slowdown));
       return {
-        grid: { left: 8, right: 24, top: 8, bottom: 30, containLabel: true },
+        grid: { left: 8, right: 24, top: 8, bottom: 8 },
         xAxis: { type: "value", min: 0, max: Math.min(worst, 4) * 1.06, splitNumber: narrow ? 3 : 6, axisLabel: { formatter: (v: number) => `+${percent(v, worst < 0.05 ? 1 : 0)}` } },
         yAxis: { type: "category", inverse: true, data: axes.map((a) => shortened(words(a), narrow ? 14 : 26)), axisLabel: { color: c.text }, splitLine: { show: true } },
         tooltip: { trigger: "item", formatter: (p: { data: { choice: (typeof now)[number] } }) => tip(`${words(p.data.choice.axis)} ${show(p.data.choice.value)}`,
