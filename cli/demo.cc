@@ -13,7 +13,7 @@
 namespace isochrone::cli {
 namespace {
 
-constexpr const char* kPrefix = "korthikanti_t5_";
+constexpr const char* kPrefix = "korthikanti_";
 
 std::vector<std::string> DemoScenarios() {
   namespace fs = std::filesystem;

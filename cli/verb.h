@@ -27,6 +27,7 @@ int Main(int argc, const char* const* argv);
 
 Verb PredictVerb();
 Verb PlanVerb();
+Verb ScoreVerb();
 Verb ExplainVerb();
 Verb DemoVerb();
 

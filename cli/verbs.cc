@@ -3,7 +3,7 @@
 namespace isochrone::cli {
 
 const std::vector<Verb>& Verbs() {
-  static const std::vector<Verb> verbs = {PredictVerb(), ExplainVerb(), PlanVerb(), DemoVerb()};
+  static const std::vector<Verb> verbs = {PredictVerb(), ExplainVerb(), PlanVerb(), ScoreVerb(), DemoVerb()};
   return verbs;
 }
 

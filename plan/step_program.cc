@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "plan/build.h"
 
@@ -141,6 +142,26 @@ void AddEpilogue(const Scenario& scenario, Plan& plan, int rank, const Rank& min
   }
 }
 
+/// Side tasks of one rank in the order in which its data stream runs them: gathers as their chunks are needed, then
+/// buckets as their gradients are ready.
+void AddSideTasks(const Strategy& s, Plan& plan, int rank, const std::vector<SlotParameters>& slots,
+                  Dtype parameter_dtype) {
+  const bool several = plan.layout.dp * plan.layout.cp > 1;
+  if (!several || s.optimizer_sharding == Sharding::kZero3) return;
+  const std::size_t begin = plan.side.size();
+  for (std::size_t chunk = 0; chunk < slots.size(); ++chunk) {
+    if (s.overlap_parameter_gather && Shards(s))
+      AddGathers(plan, rank, static_cast<int>(chunk), slots[chunk], parameter_dtype);
+    if (s.overlap_data) AddBuckets(s, plan, rank, static_cast<int>(chunk), slots[chunk]);
+  }
+  const auto place = [](const SideTask& t) {
+    const bool gather = t.before.task != Anchor::kNone;
+    return std::tuple(!gather, gather ? t.before.task : t.after.task, t.after.progress);
+  };
+  std::stable_sort(plan.side.begin() + static_cast<std::ptrdiff_t>(begin), plan.side.end(),
+                   [&](const SideTask& a, const SideTask& b) { return place(a) < place(b); });
+}
+
 }  // namespace
 
 StateBytes StateBytesOf(const Strategy& s) {
@@ -154,27 +175,22 @@ StateBytes StateBytesOf(const Strategy& s) {
 
 void AddStepWork(const Scenario& scenario, Plan& plan) {
   const Strategy& s = scenario.strategy;
-  const Layout& layout = plan.layout;
   const Placement& place = plan.schedule.placement;
-  const bool wide = StateBytesOf(s).parameter >= 4;
-  const Dtype parameter_dtype = wide ? Dtype::kFp32 : Dtype::kBf16;
+  const Dtype parameter_dtype = StateBytesOf(s).parameter >= 4 ? Dtype::kFp32 : Dtype::kBf16;
   plan.prologue.resize(static_cast<std::size_t>(place.ranks));
   plan.epilogue.resize(static_cast<std::size_t>(place.ranks));
   for (int rank = 0; rank < place.ranks; ++rank) {
     Rank mine;
     double tied = 0;
+    std::vector<SlotParameters> slots;
     for (int chunk = 0; chunk < place.chunks; ++chunk) {
-      const SlotParameters p = ParametersOf(plan, rank, chunk);
-      mine.dense += p.dense;
-      mine.expert += p.expert;
-      mine.partial_over_tensor += p.partial_over_tensor;
-      if (scenario.model.tied_embeddings) tied += p.tied_table;
-      const bool several = layout.dp * layout.cp > 1;
-      if (s.overlap_data && several && s.optimizer_sharding != Sharding::kZero3) AddBuckets(s, plan, rank, chunk, p);
-      if (s.overlap_parameter_gather && several && Shards(s) && s.optimizer_sharding != Sharding::kZero3) {
-        AddGathers(plan, rank, chunk, p, parameter_dtype);
-      }
+      slots.push_back(ParametersOf(plan, rank, chunk));
+      mine.dense += slots.back().dense;
+      mine.expert += slots.back().expert;
+      mine.partial_over_tensor += slots.back().partial_over_tensor;
+      if (scenario.model.tied_embeddings) tied += slots.back().tied_table;
     }
+    AddSideTasks(s, plan, rank, slots, parameter_dtype);
     AddEpilogue(scenario, plan, rank, mine, tied, parameter_dtype);
   }
 }

@@ -1,0 +1,160 @@
+#include <nlohmann/json.hpp>
+
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <memory>
+
+#include "base/error.h"
+#include "base/table.h"
+#include "base/terminal.h"
+#include "base/text.h"
+#include "cli/verb.h"
+#include "cli/version.h"
+#include "study/score.h"
+
+namespace isochrone::cli {
+namespace {
+
+using nlohmann::ordered_json;
+using study::FamilyScore;
+using study::Score;
+using study::ScoredRow;
+
+struct Asked {
+  std::string rows, csv;
+  std::vector<std::string> bars;
+  bool json = false;
+};
+
+Table FamilyTable(const Score& score) {
+  Table table({{"family", "family", "", Align::kLeft},
+               {"role", "role", "", Align::kLeft},
+               {"rows", "rows"},
+               {"scored", "scored"},
+               {"mape_pct", "mean error", "%"},
+               {"median_ape_pct", "median", "%"},
+               {"bias_pct", "bias", "%"},
+               {"max_ape_pct", "worst", "%"},
+               {"regret_pct", "regret", "%"},
+               {"coverage_pct", "coverage", "%"},
+               {"interval_width_pct", "width", "%"}});
+  for (const FamilyScore& f : score.families) {
+    auto percent = [](double ratio) { return Number{100 * ratio, 1}; };
+    const bool any = f.scored > 0;
+    auto known = [&](double ratio, bool has) { return has ? Cell(percent(ratio)) : Cell(std::monostate{}); };
+    table.AddRow({f.family, f.role, std::int64_t{f.rows}, std::int64_t{f.scored}, known(f.mean, any),
+                  known(f.median, any), known(f.bias, any), known(f.worst, any), known(f.regret, f.groups > 0),
+                  known(f.coverage, any), known(f.width, any)});
+  }
+  return table;
+}
+
+Table RowTable(const Score& score) {
+  Table table({{"id", "row", "", Align::kLeft},
+               {"family", "family", "", Align::kLeft},
+               {"role", "role", "", Align::kLeft},
+               {"status", "status", "", Align::kLeft},
+               {"predicted_s", "predicted", "s"},
+               {"measured_s", "measured", "s"},
+               {"error_pct", "error", "%"},
+               {"low_s", "low", "s"},
+               {"high_s", "high", "s"},
+               {"reason", "reason", "", Align::kLeft}});
+  for (const ScoredRow& r : score.rows) {
+    const bool scored = r.status == "scored";
+    auto known = [&](double v) { return scored ? Cell(Number{v, 3}) : Cell(std::monostate{}); };
+    table.AddRow({r.id, r.family, r.role, r.status, known(r.predicted_s), Number{r.measured_s, 3},
+                  known(scored ? 100 * r.Error() : 0), known(r.low_s), known(r.high_s), r.reason});
+  }
+  return table;
+}
+
+std::string ScoreJson(const Score& score, const std::string& command) {
+  const ordered_json answer = {{"schema_version", 1},
+                               {"kind", "score"},
+                               {"families", ordered_json::parse(FamilyTable(score).Json())},
+                               {"rows", ordered_json::parse(RowTable(score).Json())},
+                               {"provenance", {{"version", Version()}, {"commit", Commit()}, {"command", command}}}};
+  return answer.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+/// "family=percent" from the command line.
+std::map<std::string, double> Bars(const std::vector<std::string>& texts) {
+  std::map<std::string, double> bars;
+  for (const std::string& text : texts) {
+    const std::size_t eq = text.find('=');
+    char* end = nullptr;
+    const double percent = eq == std::string::npos ? -1 : std::strtod(text.c_str() + eq + 1, &end);
+    if (!(percent >= 0) || *end != '\0')
+      throw Error("--at-most " + text, "is not FAMILY=PERCENT", "write for example --at-most korthikanti=10");
+    bars[text.substr(0, eq)] = percent;
+  }
+  return bars;
+}
+
+/// Says which stated bars are missed; true where none is.
+bool BarsHold(const Score& score, const std::map<std::string, double>& bars) {
+  bool hold = true;
+  for (const auto& [family, percent] : bars) {
+    bool found = false;
+    for (const FamilyScore& f : score.families) {
+      if (f.family != family || f.role != "held_out" || f.scored == 0) continue;
+      found = true;
+      if (100 * f.mean <= percent) continue;
+      std::fprintf(stderr, "%s: mean error %s is over %s\n", family.c_str(), Percent(f.mean).c_str(),
+                   Percent(percent / 100).c_str());
+      hold = false;
+    }
+    if (!found)
+      throw Error("--at-most " + family, "no held-out row of that family was scored",
+                  "see the table without --at-most");
+  }
+  return hold;
+}
+
+void Progress(std::size_t done, std::size_t all) {
+  static const bool terminal = TerminalOf(stderr).is_terminal;
+  if (!terminal) return;
+  std::fprintf(stderr, "\r%zu of %zu rows%s", done, all, done == all ? "\n" : "");
+}
+
+int RunScore(const Asked& asked) {
+  const auto bars = Bars(asked.bars);
+  const Score score = study::ScoreRows(study::ReadRows(asked.rows), Progress);
+  if (!asked.csv.empty()) {
+    std::ofstream out(asked.csv, std::ios::binary);
+    out << RowTable(score).Csv();
+    if (!out.flush())
+      throw Error("--csv " + asked.csv, "cannot be written", "name a file in a folder that exists and can be written");
+  }
+  if (asked.json) {
+    std::fputs(ScoreJson(score, "isochrone score " + asked.rows).c_str(), stdout);
+  } else {
+    std::printf("%s\n", FamilyTable(score).Text().c_str());
+    std::map<std::string, int> reasons;
+    for (const ScoredRow& r : score.rows) {
+      if (r.status != "scored") ++reasons[r.family + ": " + r.reason];
+    }
+    for (const auto& [reason, n] : reasons) std::printf("skipped %d of %s\n", n, reason.c_str());
+  }
+  return BarsHold(score, bars) ? kAnswered : kDiffers;
+}
+
+}  // namespace
+
+Verb ScoreVerb() {
+  return {.name = "score",
+          .summary = "predicts published measurements and says how far off it is",
+          .example = "isochrone score training_rows.json --at-most korthikanti=10",
+          .declare = [](Options& options) {
+            auto asked = std::make_shared<Asked>();
+            options.Positional(asked->rows, "rows", "published rows, schema in docs/rows.md");
+            options.Flag(asked->json, "--json", "print the answer as JSON");
+            options.Text(asked->csv, "--csv", "also write every row to this CSV file");
+            options.Texts(asked->bars, "--at-most", "FAMILY=PERCENT: exit 3 if the family's mean error is larger");
+            return [asked] { return RunScore(*asked); };
+          }};
+}
+
+}  // namespace isochrone::cli
