@@ -71,6 +71,7 @@ Costs::Costs(const plan::Cluster& cluster, const plan::Layout& layout, const pla
   for (std::size_t i = 0; i < plan::DtypeNames().size(); ++i) {
     const auto dtype = static_cast<plan::Dtype>(i);
     gemm_.emplace_back(cluster.node.gpu, CurveOf(profile_, dtype), dtype);
+    gemm_source_.push_back(SourceOf(profile_, dtype));
   }
 }
 
@@ -84,10 +85,10 @@ auto Costs::Price(const plan::OpKind& kind, const Use& use) const {
     return use(price, profile_.memory.source, price.kernels);
   };
   const auto multiplied = [&](const auto& op) {
-    return use(GemmOf(op.dtype).Price(op), CurveOf(profile_, op.dtype).source, 1);
+    return use(GemmOf(op.dtype).Price(op), gemm_source_[static_cast<std::size_t>(op.dtype)], 1);
   };
   const auto mixed = [&](const MixedPrice& price, plan::Dtype dtype) {
-    return use(price, CurveOf(profile_, dtype).source, price.kernels);
+    return use(price, gemm_source_[static_cast<std::size_t>(dtype)], price.kernels);
   };
   const auto said = [&](const auto& op) { return use(SaidPrice{communication_, op}, DataSheet(), 0); };
   const auto linked = [&](const LinkPrice& price) { return use(price, DataSheet(), 0); };
@@ -120,8 +121,8 @@ auto Costs::Price(const plan::OpKind& kind, const Use& use) const {
       kind);
 }
 
-Seconds Costs::TimeOf(const plan::Op& op) const {
-  return Price(op.kind, [&](const auto& price, const Source&, int kernels) {
+Seconds Costs::TimeOf(const plan::OpKind& kind) const {
+  return Price(kind, [&](const auto& price, const Source&, int kernels) {
     return Max(price.total, kernels * framework_.launch);
   });
 }

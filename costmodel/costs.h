@@ -31,7 +31,8 @@ class Costs {
   Costs(const plan::Cluster& cluster, const plan::Layout& layout, const plan::Strategy& strategy,
         const EfficiencyProfile& profile, const FrameworkProfile& framework);
 
-  Seconds TimeOf(const plan::Op& op) const;
+  Seconds TimeOf(const plan::Op& op) const { return TimeOf(op.kind); }
+  Seconds TimeOf(const plan::OpKind& kind) const;
   /// The same number, term by term; the terms add up to it.
   std::vector<Term> Explain(const plan::Op& op) const;
 
@@ -53,7 +54,8 @@ class Costs {
   EfficiencyProfile profile_;  // at the sustained clock
   FrameworkProfile framework_;
   Communication communication_;
-  std::vector<GemmModel> gemm_;  // by Dtype
+  std::vector<GemmModel> gemm_;      // by Dtype
+  std::vector<Source> gemm_source_;  // by Dtype
 };
 
 }  // namespace isochrone::costmodel

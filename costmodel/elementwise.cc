@@ -39,7 +39,7 @@ StreamPrice PriceOf(const plan::Softmax& op, const plan::Gpu& gpu, const MemoryC
 StreamPrice PriceOf(const plan::Normalization& op, const plan::Gpu& gpu, const MemoryCurve& curve) {
   const Bytes once = Cells(op.rows, op.columns) * plan::SizeOf(op.dtype);
   const bool forward = op.pass == plan::Pass::kForward;
-  return Stream((forward ? 2.0 : 3.0) * once, curve.reduction_over_peak, gpu, curve, forward ? 1 : 2);
+  return Stream((forward ? 2.0 : 4.0) * once, curve.reduction_over_peak, gpu, curve, forward ? 1 : 2);
 }
 
 StreamPrice PriceOf(const plan::Embedding& op, const plan::Gpu& gpu, const MemoryCurve& curve) {

@@ -23,7 +23,9 @@ struct StreamPrice {
 /// traffic  what must be read and written once, per op:
 ///   softmax          T = rows · columns elements. Fused forward 2 T (causal: only the visible half is read: 1.5 T),
 ///                    backward 3 T (causal 2 T); unfused adds a scale and a mask pass, 2 T each and direction
-///   normalisation    forward 2 (T, H); backward 3 (T, H)
+///   normalisation    forward 2 (T, H); backward 4 (T, H): input and gradient read, gradient written, and as much again
+///   as
+///                    one of them for the parameters' sums
 ///   embedding        forward 2 (T, H); backward reads (T, H), clears and adds the dense (rows, H) gradient
 ///   cross entropy    per logit: unfused forward 32 bytes (cast to fp32, maximum, shift, exponential, sum, divide),
 ///                    backward 14 bytes (scale in fp32, cast back); fused: read twice, written once

@@ -29,7 +29,8 @@ const std::vector<Shape>& TilesOf(const std::string& architecture) {
 
 constexpr std::array<int, 7> kSplits = {1, 2, 3, 4, 6, 8, 16};
 constexpr double kSplitDepth = 256;  // least k of one part
-constexpr double kStageBytes = 128;  // k of one pipeline stage, in bytes of A
+constexpr double kSplitLoad = 16;    // tiles a multiprocessor from which no split of k can pay
+constexpr double kStageBytes = 64;   // k of one pipeline stage, in bytes of A
 constexpr double kPartialBytes = 4;  // partial sums meet in fp32
 
 double RoundUp(double x, double unit) { return std::ceil(x / unit) * unit; }
@@ -80,7 +81,7 @@ GemmPrice GemmModel::Price(const GemmShape& s) const {
   const double memory = best.traffic.value / (memory_ * s.alignment);
   const double extra = s.ragged ? 0.5 : 0;  // a ragged member ends in half a tile on average
   for (const int splits : kSplits) {
-    if (splits > 1 && s.k < splits * kSplitDepth) break;
+    if (splits > 1 && (s.k < splits * kSplitDepth || best.load > kSplitLoad)) break;
     const double depth = RoundUp(s.k / splits, kStageBytes / element_);
     double compute = std::numeric_limits<double>::infinity(), chosen_tiles = 0, chosen_load = 0;
     const Tile* chosen = nullptr;

@@ -1,6 +1,6 @@
 #include "costmodel/profile.h"
 
-#include <vector>
+#include <initializer_list>
 
 #include <nlohmann/json.hpp>
 
@@ -100,9 +100,10 @@ nlohmann::ordered_json Written(const MemoryCurve& c) {
 
 EfficiencyProfile ReadProfile(const std::string& path) {
   const Json json = Json::File(path);
-  json.Allow({"name", "gemm", "attention_forward", "attention_backward", "memory"});
+  json.Allow({"name", "command", "gemm", "attention_forward", "attention_backward", "memory"});
   EfficiencyProfile profile;
   profile.name = json.At("name").String();
+  profile.command = json.At("command").String();
   const Json gemm = json.At("gemm");
   gemm.Allow(plan::DtypeNames());
   for (const std::string& dtype : gemm.Keys()) profile.gemm[dtype] = ReadGemm(gemm.At(dtype));
@@ -118,6 +119,7 @@ std::string Print(const EfficiencyProfile& profile) {
   nlohmann::ordered_json gemm;
   for (const auto& [dtype, curve] : profile.gemm) gemm[dtype] = Written(curve);
   const nlohmann::ordered_json json = {{"name", profile.name},
+                                       {"command", profile.command},
                                        {"gemm", gemm},
                                        {"attention_forward", Written(profile.attention_forward)},
                                        {"attention_backward", Written(profile.attention_backward)},
@@ -156,34 +158,53 @@ FlopsPerSecond PeakRate(const plan::Gpu& gpu, plan::Dtype dtype) {
   return FlopsPerSecond(0);
 }
 
-const GemmCurve& CurveOf(const EfficiencyProfile& profile, plan::Dtype dtype) {
-  const auto named = [&](std::initializer_list<const char*> names) -> const GemmCurve& {
+namespace {
+
+// The name of the curve for `dtype`: the nearest format that was measured.
+std::string CurveNameOf(const EfficiencyProfile& profile, plan::Dtype dtype) {
+  const auto first = [&](std::initializer_list<const char*> names) -> std::string {
     for (const char* name : names)
-      if (const auto it = profile.gemm.find(name); it != profile.gemm.end()) return it->second;
-    return profile.gemm.at("bf16");
+      if (profile.gemm.contains(name)) return name;
+    return "bf16";
   };
   switch (dtype) {
     case plan::Dtype::kFp8:
     case plan::Dtype::kMxfp8:
-      return named({"fp8"});
+      return first({"fp8"});
     case plan::Dtype::kNvfp4:
-      return named({"nvfp4", "fp8"});
+      return first({"nvfp4", "fp8"});
     case plan::Dtype::kInt8:
     case plan::Dtype::kInt4:
-      return named({"int8", "fp8"});
-    case plan::Dtype::kFp16:
-      return named({"fp16"});
+      return first({"int8", "fp8"});
     case plan::Dtype::kTf32:
-      return named({"tf32"});
+      return first({"tf32"});
     case plan::Dtype::kFp32:
     case plan::Dtype::kFp64:
     case plan::Dtype::kInt32:
     case plan::Dtype::kMask:
-      return named({"fp32"});
+      return first({"fp32"});
+    case plan::Dtype::kFp16:
     case plan::Dtype::kBf16:
-      return named({"bf16"});
+      return "bf16";
   }
-  return profile.gemm.at("bf16");
+  return "bf16";
+}
+
+}  // namespace
+
+const GemmCurve& CurveOf(const EfficiencyProfile& profile, plan::Dtype dtype) {
+  return profile.gemm.at(CurveNameOf(profile, dtype));
+}
+
+Source SourceOf(const EfficiencyProfile& profile, plan::Dtype dtype) {
+  const std::string curve = CurveNameOf(profile, dtype);
+  Source source = profile.gemm.at(curve).source;
+  if (curve != plan::NameOf(dtype) && dtype != plan::Dtype::kFp16) {
+    source.text =
+        plan::NameOf(dtype) + " not measured: data sheet times the fractions of " + curve + "; " + source.text;
+    source.measured = false;
+  }
+  return source;
 }
 
 }  // namespace isochrone::costmodel

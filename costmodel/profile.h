@@ -52,6 +52,7 @@ struct MemoryCurve {
 /// What one GPU reaches of its data sheet. One file a GPU, `profiles/NAME.json` of the catalogue.
 struct EfficiencyProfile {
   std::string name;                       // the GPU that it was measured on
+  std::string command;                    // that fits its measured curves again
   std::map<std::string, GemmCurve> gemm;  // by number format: "bf16" (also fp16), "fp8", …
   AttentionCurve attention_forward, attention_backward;
   MemoryCurve memory;
@@ -73,5 +74,7 @@ FlopsPerSecond PeakRate(const plan::Gpu& gpu, plan::Dtype dtype);
 
 /// The curve for `dtype`: its own, else that of the nearest format measured.
 const GemmCurve& CurveOf(const EfficiencyProfile& profile, plan::Dtype dtype);
+/// Where that curve comes from; borrowed from another format, it counts as not measured. fp16 and bf16 are one.
+Source SourceOf(const EfficiencyProfile& profile, plan::Dtype dtype);
 
 }  // namespace isochrone::costmodel

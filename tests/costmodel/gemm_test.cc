@@ -2,41 +2,17 @@
 
 #include <catch2/catch.hpp>
 
+#include <tuple>
+
+#include "tests/costmodel/round_gpu.h"
+
 using isochrone::Bytes;
 using isochrone::BytesPerSecond;
-using isochrone::FlopsPerSecond;
 using isochrone::Seconds;
 using namespace isochrone::costmodel;
 namespace plan = isochrone::plan;
 
 namespace {
-
-/// 100 multiprocessors, 100 TFLOP/s, 1 TB/s: one step of k of a 128 x 128 tile takes 32,768 flop / 1 TFLOP/s = 32.768
-/// ns.
-plan::Gpu RoundGpu() {
-  plan::Gpu gpu;
-  gpu.name = "round";
-  gpu.architecture = "ampere";
-  gpu.bf16 = gpu.fp16 = FlopsPerSecond(100e12);
-  gpu.fp32 = FlopsPerSecond(10e12);
-  gpu.memory_bandwidth = BytesPerSecond(1e12);
-  gpu.multiprocessors = 100;
-  gpu.boost_clock_hz = 1e9;
-  return gpu;
-}
-
-/// Nothing but arithmetic and whole waves: every other cost is negligible.
-GemmCurve Ideal() {
-  GemmCurve curve;
-  curve.rate_over_peak = 1;
-  curve.memory_over_peak = 1;
-  curve.l2 = curve.epilogue = BytesPerSecond(1e18);
-  curve.quantisation = 1;
-  curve.split = Seconds(1);
-  curve.split_memory_over_peak = 1;
-  curve.sharpness = 50;
-  return curve;
-}
 
 plan::Gemm Product(std::int64_t m, std::int64_t n, std::int64_t k) {
   plan::Gemm gemm;
@@ -53,39 +29,39 @@ double Time(const GemmCurve& curve, const plan::Gemm& gemm) {
 TEST_CASE("a product that fills every multiprocessor evenly runs at the rate", "[gemm]") {
   // 1,280 x 1,280 is 100 tiles of 128 x 128: one wave exactly
   const plan::Gemm gemm = Product(1280, 1280, 65536);
-  CHECK(Time(Ideal(), gemm) == Approx(2.0 * 1280 * 1280 * 65536 / 100e12));
+  CHECK(Time(IdealGemm(), gemm) == Approx(2.0 * 1280 * 1280 * 65536 / 100e12));
 }
 
 TEST_CASE("one tile too many costs part of a wave, and no more than a whole one", "[gemm]") {
-  const double full = Time(Ideal(), Product(1280, 1280, 65536));
-  const double over = Time(Ideal(), Product(1281, 1280, 65536));
+  const double full = Time(IdealGemm(), Product(1280, 1280, 65536));
+  const double over = Time(IdealGemm(), Product(1281, 1280, 65536));
   CHECK(over > 1.05 * full);
   CHECK(over <= 2 * full);
-  GemmCurve fluid = Ideal();
+  GemmCurve fluid = IdealGemm();
   fluid.quantisation = 0;
   CHECK(Time(fluid, Product(1281, 1280, 65536)) < over);
 }
 
 TEST_CASE("a product with one row costs its bytes", "[gemm]") {
   const plan::Gemm gemm = Product(1, 16384, 16384);
-  CHECK(Time(Ideal(), gemm) == Approx((16384.0 * 16384 + 2 * 16384) * 2 / 1e12).epsilon(0.01));
+  CHECK(Time(IdealGemm(), gemm) == Approx((16384.0 * 16384 + 2 * 16384) * 2 / 1e12).epsilon(0.01));
 }
 
 TEST_CASE("swapping rows and columns changes nothing", "[gemm]") {
-  GemmCurve curve = Ideal();
+  GemmCurve curve = IdealGemm();
   curve.l2 = BytesPerSecond(20e9);
   for (const auto& [m, n, k] : {std::tuple{4096, 1024, 4096}, {128, 8192, 1024}, {8192, 3072, 12288}})
     CHECK(Time(curve, Product(m, n, k)) == Approx(Time(curve, Product(n, m, k))));
 }
 
 TEST_CASE("an empty-handed kernel costs its launch", "[gemm]") {
-  GemmCurve curve = Ideal();
+  GemmCurve curve = IdealGemm();
   curve.launch = Seconds(1e-3);
   CHECK(Time(curve, Product(1, 8, 8)) == Approx(1e-3).epsilon(0.01));
 }
 
 TEST_CASE("few deep tiles are split along k where that pays", "[gemm]") {
-  GemmCurve curve = Ideal();
+  GemmCurve curve = IdealGemm();
   const plan::Gemm gemm = Product(64, 64, 1 << 20);
   CHECK(GemmModel(RoundGpu(), curve, gemm.dtype).Price(gemm).splits == 1);  // a split costs a whole second
   curve.split = Seconds(1e-6);
@@ -94,7 +70,7 @@ TEST_CASE("few deep tiles are split along k where that pays", "[gemm]") {
 
 TEST_CASE("accumulating into fp32 moves eight bytes an element instead of two", "[gemm]") {
   plan::Gemm gemm = Product(4096, 4096, 64);
-  const GemmModel model(RoundGpu(), Ideal(), gemm.dtype);
+  const GemmModel model(RoundGpu(), IdealGemm(), gemm.dtype);
   const Bytes plain = model.Price(gemm).traffic;
   gemm.accumulate = true, gemm.output = plan::Dtype::kFp32;
   CHECK((model.Price(gemm).traffic - plain).value == 6.0 * 4096 * 4096);
@@ -109,7 +85,7 @@ TEST_CASE("alignment is judged on the dimensions that are contiguous in memory",
 }
 
 TEST_CASE("more work never takes less time", "[gemm]") {
-  GemmCurve curve = Ideal();
+  GemmCurve curve = IdealGemm();
   curve.l2 = BytesPerSecond(30e9), curve.epilogue = BytesPerSecond(20e9), curve.prologue = Seconds(1e-6);
   curve.split = Seconds(2e-6), curve.sharpness = 4, curve.quantisation = 0.9;
   double last = 0;
@@ -131,7 +107,7 @@ TEST_CASE("ragged experts cost more than even ones of the same size, and at most
   grouped.experts = 8, grouped.rows = 8 * 1024, grouped.rows_fullest = 1200, grouped.n = 4096, grouped.k = 4096;
   plan::Gemm even = Product(1024, 4096, 4096);
   even.batch = 8;
-  const GemmModel model(RoundGpu(), Ideal(), plan::Dtype::kBf16);
+  const GemmModel model(RoundGpu(), IdealGemm(), plan::Dtype::kBf16);
   const double ragged = model.Price(grouped).total.value, whole = model.Price(even).total.value;
   CHECK(ragged > whole);
   CHECK(ragged < whole * (1024 + 128) / 1024);

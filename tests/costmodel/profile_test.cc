@@ -74,3 +74,11 @@ TEST_CASE("a format that the hardware lacks runs at the next wider one's rate", 
   gpu.fp8 = isochrone::FlopsPerSecond(200);
   CHECK(PeakRate(gpu, plan::Dtype::kNvfp4).value == 200);
 }
+
+TEST_CASE("a format without a curve borrows one and says so; fp16 and bf16 are one", "[profile]") {
+  const EfficiencyProfile profile = ReadProfile(Folder() + "/a100_sxm_80gb.json");
+  CHECK(SourceOf(profile, plan::Dtype::kFp16).measured);
+  CHECK_FALSE(SourceOf(profile, plan::Dtype::kTf32).measured);
+  CHECK(SourceOf(profile, plan::Dtype::kTf32).text.find("tf32 not measured: data sheet times the fractions of bf16") ==
+        0);
+}
