@@ -1,0 +1,148 @@
+#include "sim/analytic.h"
+
+#include <algorithm>
+
+namespace isochrone::sim {
+
+namespace {
+
+using plan::MessageMode;
+using plan::ScheduleKind;
+using plan::ScheduleShape;
+
+/// What one pass over the stages finds.
+struct Stages {
+  double forward = 0, input = 0, weight = 0, overlapped = 0;  // means
+  double busiest_work = 0;                                    // per microbatch
+  int busiest = 0;
+  double sum = 0;  // of all stages' work per microbatch
+  double shortest_pass = 0;
+  bool equal = true;
+};
+
+bool TwoDirections(ScheduleKind kind) { return kind == ScheduleKind::kDualPipe; }
+bool InV(ScheduleKind kind) {
+  return kind == ScheduleKind::kZbV || kind == ScheduleKind::kVHalf || kind == ScheduleKind::kVMin ||
+         kind == ScheduleKind::kDualPipeV;
+}
+
+Stages Read(const ScheduleShape& shape, const StageTimes& times) {
+  Stages all;
+  const std::size_t n = times.forward.size();
+  all.shortest_pass = times.forward[0];
+  for (std::size_t s = 0; s < n; ++s) {
+    all.forward += times.forward[s];
+    all.input += times.input[s];
+    all.weight += times.weight[s];
+    if (!times.overlapped.empty()) all.overlapped += times.overlapped[s];
+    all.shortest_pass = std::min({all.shortest_pass, times.forward[s], times.input[s] + times.weight[s]});
+    all.equal = all.equal && times.forward[s] == times.forward[0] && times.input[s] == times.input[0] &&
+                times.weight[s] == times.weight[0] &&
+                (times.overlapped.empty() || times.overlapped[s] == times.overlapped[0]);
+  }
+  all.sum = all.forward + all.input + all.weight;
+  const auto work = [&](std::size_t s) { return times.forward[s] + times.input[s] + times.weight[s]; };
+  const int p = shape.ranks;
+  for (int rank = 0; rank < p; ++rank) {
+    double of_rank = 0;
+    if (TwoDirections(shape.kind)) of_rank = (work(rank) + work(p - 1 - rank)) / 2;
+    else if (InV(shape.kind)) of_rank = work(rank) + work(2 * p - 1 - rank);
+    else
+      for (std::size_t s = rank; s < n; s += p) of_rank += work(s);
+    if (of_rank > all.busiest_work) {
+      all.busiest_work = of_rank;
+      all.busiest = rank;
+    }
+  }
+  if (all.equal) {  // the mean without its rounding
+    all.forward = times.forward[0];
+    all.input = times.input[0];
+    all.weight = times.weight[0];
+    if (!times.overlapped.empty()) all.overlapped = times.overlapped[0];
+  } else {
+    for (double* mean : {&all.forward, &all.input, &all.weight, &all.overlapped}) *mean /= static_cast<double>(n);
+  }
+  return all;
+}
+
+/// E of the header.
+double MessagesWaitedFor(const ScheduleShape& shape, MessageMode mode) {
+  const double p = shape.ranks, v = shape.chunks, m = shape.microbatches;
+  if (shape.ranks == 1) return 0;
+  const bool blocking = mode == MessageMode::kBlocking;
+  switch (shape.kind) {
+    case ScheduleKind::kGpipe:
+      return blocking ? 2 * (p - 1) + 2 * (m - 1) : 2 * (p - 1);
+    case ScheduleKind::k1f1b: {
+      if (blocking) return shape.ranks == 2 ? m + 1 : 2 * (p - 1) + 2 * (m - 1) - (m > 1 ? 1 : 0);
+      const int rounds = (shape.microbatches - 1) / shape.ranks, rest = (shape.microbatches - 1) % shape.ranks;
+      return 2 * (p - 1) * (rounds + 1) + 2 * std::max(0, rest - 1);
+    }
+    case ScheduleKind::kInterleaved1f1b:
+      return blocking ? (2 * v + 1) * p - 3 + (2 * v - 1) * std::max(0.0, m - p) : 2 * (v * p - 1);
+    case ScheduleKind::kZbH1:
+    case ScheduleKind::kZbAuto1p:
+      return blocking ? 3 * m + p - 4 : 4 * (p - 1);
+    case ScheduleKind::kZbH2:
+    case ScheduleKind::kZbAuto2p:
+      return blocking ? std::max(2 * (p - 1), 2 * m - p) : p - 1;
+    case ScheduleKind::kZbV:
+    case ScheduleKind::kVHalf:
+    case ScheduleKind::kVMin:
+    case ScheduleKind::kDualPipe:
+    case ScheduleKind::kDualPipeV:
+      return blocking ? 3 * m + 2 * p : m + 2 * p;
+    case ScheduleKind::kText:
+      break;
+  }
+  return 0;
+}
+
+}  // namespace
+
+PipelineEstimate EstimatePipeline(const ScheduleShape& shape, const StageTimes& times) {
+  const Stages stages = Read(shape, times);
+  plan::StageCosts mean;
+  mean.forward = Seconds(stages.forward);
+  mean.backward_input = Seconds(stages.input);
+  mean.backward_weight = Seconds(stages.weight);
+  mean.overlapped = Seconds(stages.overlapped);
+  const auto theory = plan::TheoryOf(shape, mean);
+  const double p = shape.ranks, pass = (stages.forward + stages.input + stages.weight) / 3;
+
+  PipelineEstimate estimate;
+  estimate.busiest = stages.busiest;
+  estimate.ideal = stages.equal ? theory.ideal.value : shape.microbatches * stages.busiest_work;
+  switch (shape.kind) {
+    case ScheduleKind::kGpipe:
+    case ScheduleKind::k1f1b:
+      estimate.bubble = stages.equal ? (theory.makespan - theory.ideal).value : stages.sum - stages.busiest_work;
+      break;
+    case ScheduleKind::kZbAuto1p:
+      estimate.bubble = (p - 1) * std::max(stages.input, stages.forward + stages.input - stages.weight);
+      break;
+    case ScheduleKind::kZbAuto2p:
+    case ScheduleKind::kZbV:
+      estimate.bubble = (p - 1) * stages.forward;
+      break;
+    case ScheduleKind::kVHalf:
+      estimate.bubble = (3 * p - 1) * pass;
+      break;
+    case ScheduleKind::kVMin:
+      estimate.bubble = (4 * p - 1) * pass;
+      break;
+    default:
+      estimate.bubble = (theory.makespan - theory.ideal).value;
+      break;
+  }
+  estimate.messages = times.message * MessagesWaitedFor(shape, times.mode);
+  estimate.makespan = estimate.Sum();
+  const bool overlapped = times.mode == MessageMode::kOverlapped;
+  const bool counted = shape.kind == ScheduleKind::kGpipe || shape.kind == ScheduleKind::k1f1b ||
+                       (shape.kind == ScheduleKind::kInterleaved1f1b && overlapped);
+  const bool short_message = times.message == 0 || (counted && 4 * times.message <= stages.shortest_pass);
+  estimate.exact = stages.equal && theory.exact && short_message;
+  return estimate;
+}
+
+}  // namespace isochrone::sim
