@@ -44,9 +44,10 @@ struct PipelineEstimate {
 ///   ZB-H2        p − 1                                              2 m − p
 ///   zb_1p as ZB-H1, zb_2p as ZB-H2; V and DualPipe schedules: m + 2 p and 3 m + 2 p, estimates
 ///
-/// Exact for equal stages where the schedule's theory is, with messages for GPipe, 1F1B and interleaved 1F1B as long as
-/// a message takes at most a quarter of a pass; otherwise an estimate. Derived by reading the engine's critical path;
-/// the tests compare. Allocates nothing. Requires a shape that plan::BuildSchedule accepts.
+/// Exact for equal stages where the schedule's theory is; with messages for GPipe, 1F1B and, overlapped, interleaved
+/// 1F1B, as long as a message takes at most a quarter of a pass. Otherwise an estimate: for transformer stages that
+/// differ by a tenth with a last one a fifth longer, within 5 % of the engine for schedules of one chunk a rank and
+/// within 11 % for those of several. Allocates nothing. Requires a shape that plan::BuildSchedule accepts.
 PipelineEstimate EstimatePipeline(const plan::ScheduleShape& shape, const StageTimes& times);
 
 }  // namespace isochrone::sim
