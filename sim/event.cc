@@ -66,10 +66,10 @@ int StepPlayer::InputsOf(int rank, const Task& task, Input* inputs) const {
   return count;
 }
 
-double StepPlayer::WorkOf(int rank, const Task& task) const {
-  const int slot = rank * chunks_ + task.chunk;
-  if (task.phase == Phase::kOverlapped) return costs_->overlapped[slot * chunks_ + task.chunk_b];
-  return costs_->task[slot * plan::kPhases + static_cast<int>(task.phase)];
+double WorkOf(const StepCosts& costs, const plan::Placement& placement, int rank, const Task& task) {
+  const int slot = rank * placement.chunks + task.chunk;
+  if (task.phase == Phase::kOverlapped) return costs.overlapped[slot * placement.chunks + task.chunk_b];
+  return costs.task[slot * plan::kPhases + static_cast<int>(task.phase)];
 }
 
 /// Start of a task whose inputs have left; adds the wait to the rank's use.
@@ -124,7 +124,13 @@ void StepPlayer::Advance(int rank, plan::Timeline* timeline) {
         return;
       }
     }
-    const double start = StartOf<kBlocking>(state, inputs, count), work = WorkOf(rank, task);
+    double start = StartOf<kBlocking>(state, inputs, count);
+    double work = WorkOf(*costs_, plan_.schedule.placement, rank, task);
+    if (slowdown_ != nullptr) {
+      const double planned = start;
+      slowdown_->Apply(rank, state.position, start, work);
+      state.use.busy += start - planned;  // the GPU is paused: as good as busy
+    }
     if (state.position == 0) state.begin = start;
     if (has_side) {
       state.free = side_[rank].Run(static_cast<int>(state.position), start, work, state.use);
@@ -196,8 +202,9 @@ void StepPlayer::PlayFrom(const std::vector<double>& start, plan::Timeline* time
   for (int rank = 0; rank < ranks_; ++rank) state_[rank].use = use[rank];
 }
 
-StepResult StepPlayer::Play(const StepCosts& costs, bool with_timeline) {
+StepResult StepPlayer::Play(const StepCosts& costs, bool with_timeline, const Slowdown* slowdown) {
   TakeCosts(costs);
+  slowdown_ = slowdown;
   StepResult result;
   PlayFrom(std::vector<double>(ranks_, 0), with_timeline ? &result.timeline : nullptr);
   result.makespan = *std::max_element(end_.begin(), end_.end());
@@ -222,6 +229,7 @@ StepResult StepPlayer::Play(const StepCosts& costs, bool with_timeline) {
 double StepPlayer::SteadyPeriod(const StepCosts& costs) {
   constexpr int kSettle = 3, kMeasure = 3;  // steps; what one rank gains on another is used up in the first
   TakeCosts(costs);
+  slowdown_ = nullptr;
   end_.assign(ranks_, 0);
   const auto play = [&](int steps) {
     for (int i = 0; i < steps; ++i) PlayFrom(std::vector<double>(end_), nullptr);

@@ -7,13 +7,36 @@
 
 namespace isochrone::sim {
 
+/// What makes one pipeline slower than its costs say; Disturb fills it.
+struct Slowdown {
+  std::vector<std::vector<float>> factor;  // [rank][position in its order]
+  struct Pause {
+    int rank;
+    double at, length;  // seconds
+  };
+  std::vector<Pause> pauses;
+
+  /// Changes when a task that would start at `start` and take `work` starts and how long it takes.
+  void Apply(int rank, std::size_t position, double& start, double& work) const {
+    work *= factor[rank][position];
+    for (const Pause& pause : pauses) {
+      if (pause.rank != rank || start + work <= pause.at || start >= pause.at + pause.length) continue;
+      if (start >= pause.at) start = pause.at + pause.length;
+      else work += pause.length;
+    }
+  }
+};
+
+/// Seconds that a task of `rank` takes.
+double WorkOf(const StepCosts& costs, const plan::Placement& placement, int rank, const plan::Task& task);
+
 /// The engine behind Simulate, for those who play one plan with many costs: everything is sized once, playing allocates
 /// the result only. `plan` must outlive it.
 class StepPlayer {
  public:
   explicit StepPlayer(const plan::Plan& plan);
 
-  StepResult Play(const StepCosts& costs, bool with_timeline);
+  StepResult Play(const StepCosts& costs, bool with_timeline, const Slowdown* slowdown = nullptr);
   double SteadyPeriod(const StepCosts& costs);
 
  private:
@@ -46,13 +69,13 @@ class StepPlayer {
   template <bool kBlocking>
   void Send(int rank, const plan::Task& task, double* cell, int to, double message, plan::Timeline* timeline);
   int InputsOf(int rank, const plan::Task& task, Input* inputs) const;
-  double WorkOf(int rank, const plan::Task& task) const;
   std::size_t Cell(int slot, int microbatch) const {
     return static_cast<std::size_t>(slot) * microbatches_ + microbatch;
   }
 
   const plan::Plan& plan_;
   const StepCosts* costs_ = nullptr;
+  const Slowdown* slowdown_ = nullptr;
   int ranks_, chunks_, microbatches_;
   std::vector<SlotLinks> slots_;
   std::vector<RankState> state_;

@@ -80,15 +80,21 @@ double BestSpan(int p, int m, int cap, const double (&cost)[3], double message) 
 }  // namespace
 
 TEST_CASE("greedy zero-bubble orders are near the best of all orders", "[zb_auto]") {
-  for (const auto& [forward, input, weight, message] :
-       {std::array{10.0, 10.0, 10.0, 0.0}, {10.0, 12.0, 7.0, 1.0}, {18.5, 18.1, 9.3, 0.8}, {8.0, 11.0, 10.0, 0.5}}) {
-    for (const auto& [p, m] : {std::pair{2, 2}, {2, 3}, {2, 4}, {3, 2}, {3, 3}}) {
+  struct Case {
+    double cost[3], message;
+    std::vector<std::pair<int, int>> shapes;  // ranks, microbatches
+  };
+  const Case cases[] = {{{10, 10, 10}, 0, {{2, 2}, {2, 3}, {2, 4}, {3, 2}}},
+                        {{10, 12, 7}, 1, {{2, 2}, {2, 3}, {3, 2}}},
+                        {{18.5, 18.1, 9.3}, 0.8, {{2, 3}, {3, 2}, {3, 3}}},
+                        {{8, 11, 10}, 0.5, {{2, 2}, {2, 3}, {3, 2}}}};
+  for (const Case& c : cases) {
+    const auto costs = Costs(c.cost[0], c.cost[1], c.cost[2], c.message);
+    for (const auto& [p, m] : c.shapes) {
       for (const auto kind : {ScheduleKind::kZbAuto1p, ScheduleKind::kZbAuto2p}) {
-        const auto costs = Costs(forward, input, weight, message);
         const double greedy = SpanOf(Uniform(PlanOf(plan::BuildSchedule({kind, p, 1, m}, costs)), costs));
-        const double best =
-            BestSpan(p, m, kind == ScheduleKind::kZbAuto1p ? p : 2 * p, {forward, input, weight}, message);
-        INFO(plan::NameOf(kind) << " p " << p << " m " << m << " F " << forward << " greedy " << greedy << " best "
+        const double best = BestSpan(p, m, kind == ScheduleKind::kZbAuto1p ? p : 2 * p, c.cost, c.message);
+        INFO(plan::NameOf(kind) << " p " << p << " m " << m << " F " << c.cost[0] << " greedy " << greedy << " best "
                                 << best);
         REQUIRE(greedy >= best - 1e-9);
         CHECK(greedy <= best * 1.05);

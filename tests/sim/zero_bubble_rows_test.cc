@@ -14,7 +14,7 @@ namespace {
 
 /// reference/training_rows.json of the folder `shared` beside the source tree or one above it; empty if there is none.
 std::string RowsFile() {
-  for (auto folder = std::filesystem::path(ISO_SOURCE_DIR); folder != folder.root_path();
+  for (auto folder = std::filesystem::absolute(ISO_SOURCE_DIR).lexically_normal(); folder != folder.root_path();
        folder = folder.parent_path()) {
     const auto file = folder.parent_path() / "shared" / "reference" / "training_rows.json";
     if (std::filesystem::exists(file)) return file.string();
