@@ -79,6 +79,9 @@ Blocks BuildBlocks(const Scenario& s) {
       Append(blocks.stages[stage], programs.IndexOf(kind.name, kind.build), layer);
     }
   }
+  for (int i = 0; i < s.model.mtp_layers; ++i) {
+    Append(blocks.stages.back(), programs.IndexOf("multi_token", MultiTokenLayer), s.model.layers + i);
+  }
   const bool shares_stage = split.size() == 1 && s.model.tied_embeddings;
   Append(blocks.stages.back(),
          programs.IndexOf(

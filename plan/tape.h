@@ -19,6 +19,8 @@ struct LayerContext {
   std::int64_t positions = 0;     // S: of this rank, after context parallelism
   Dtype storage = Dtype::kBf16;   // activations and parameters
   Dtype multiply = Dtype::kBf16;  // matrix products
+  bool windowed = false;          // this layer's attention sees model->window tokens only
+  bool recomputes = true;         // false: keeps its activations, whatever strategy->recompute says
 
   std::int64_t Tokens() const { return sequences * positions; }  // T
   bool SequenceParallel() const { return strategy->sequence_parallel && layout.tp > 1; }
@@ -49,7 +51,18 @@ struct LayerContext {
 ///   embedding                 tokens, table → y                     backward: dy, tokens → dtable, added
 ///   cross_entropy             logits, labels → loss, softmax        backward: softmax, labels → dlogits
 ///   collective                x → y
-/// Packed qkv holds, per token, all local query heads, then key heads, then value heads.
+///   grouped_gemm              X (rows,k), W (E,n,k) → Y (rows,n)   backward: dY, W → dX; dY, X → dW, added
+///   route                     scores (T,E) → probabilities (T,topk), choice (T,topk)
+///                                                                  backward: dprobabilities, scores, choice → dscores
+///   permute                   x (T,H), choice → rows               backward: drows, choice → dx
+///   permute, into place       rows → rows sorted by local expert   backward: drows → drows
+///   permute, restore          rows, probabilities, choice → y      backward: dy, rows, probabilities, choice → drows,
+///                                                                            dprobabilities
+///   scan                      xBC, dt, A, D, dt_bias → y           backward: dy, xBC, dt, A, D, dt_bias → the same
+///   convolution               x, w, b → y                          backward: dy, x, w → dx, dw, db
+///   recurrent                 gates of the input, w → h            backward: dh, gates, w, h → dgates, dw
+/// Packed qkv holds, per token, all local query heads, then key heads, then value heads. Over context ranks (ring), one
+/// attention op for every block of keys: qkv or (qkv, block) → O, lse of that block, then an op that merges them.
 class Tape {
  public:
   Tape(std::string layer_name, const LayerContext& context);
@@ -63,8 +76,24 @@ class Tape {
   int Activation(const std::string& name, std::vector<std::int64_t> shape, Dtype dtype, bool statistic = false);
   const Buffer& At(int buffer) const { return program_.buffers[static_cast<std::size_t>(buffer)]; }
 
-  int Linear(const std::string& name, int x, int weight, int bias = -1);
-  int Norm(const std::string& name, int x);
+  /// `narrow`: multiplied in the recipe's 8- or 4-bit format where it has one; routers and logits stay wide.
+  int Linear(const std::string& name, int x, int weight, int bias = -1, bool narrow = true);
+  /// Rows of a grouped product: multiplied, of the fullest expert, and those that are no padding (they count as model
+  /// work).
+  struct GroupRows {
+    double multiplied, fullest, useful;
+  };
+  /// Rows of each expert times its own matrix of `weight` (E, n, k).
+  int Grouped(const std::string& name, int x, int weight, const GroupRows& rows);
+  /// Over the first `columns` columns of x; 0: all.
+  int Norm(const std::string& name, int x, std::int64_t columns = 0);
+  /// One op with one result of `shape`, and one op back: reads the gradient and `again` (kResult stands for the
+  /// result), writes the gradients of everything in `in` that has one.
+  static constexpr int kResult = -1;
+  int Apply(const std::string& name, OpKind forward, OpKind backward, const std::vector<int>& in,
+            const std::vector<int>& again, std::vector<std::int64_t> shape);
+  /// Work that counts as the model's beside what the recorded forward ops say.
+  void AddModelFlops(Flops forward) { program_.model_flops += 3 * forward; }
   int Elementwise1(const std::string& name, ElementwiseKind kind, int x, std::vector<std::int64_t> shape,
                    int bias = -1);
   /// y = residual + dropout(x + bias)
@@ -77,6 +106,13 @@ class Tape {
   int EnterTensorRegion(const std::string& name, int x);
   /// Out of it: reduce-scatter of rows, or all-reduce; the gradient is gathered, or passes.
   int LeaveTensorRegion(const std::string& name, int x);
+  /// Rows whole on every tensor rank, cut and brought together again: nothing forward and a gather back, or the
+  /// reverse. For layers that cannot work on whole rows where sequence parallelism is off.
+  int CutRows(const std::string& name, int x);
+  int GatherRows(const std::string& name, int x);
+  /// y of `shape` by a collective over `group`; the gradient goes back by `mirror`, with as many bytes.
+  int Communicate(const std::string& name, Group group, CollectiveKind kind, CollectiveKind mirror, int x,
+                  std::vector<std::int64_t> shape, Bytes bytes, double imbalance = 1);
 
   /// The op with the operands given; its backward ops come from `backward`, called with the gradient of `out[0]`.
   struct Gradient {
@@ -97,6 +133,8 @@ class Tape {
   int NewGradient(int buffer, const std::string& suffix = "");
   void AddGradient(int buffer, int gradient);
   int ParameterGradient(int parameter);
+  /// The gradient of `buffer` so far, -1 if it has none.
+  int GradientOf(int buffer) const;
   /// Buffer that holds the rows of `gathered` again in the backward pass (the gathered form is not kept).
   int GatheredAgain(int gathered);
 
@@ -120,7 +158,7 @@ class Tape {
   int NarrowedGradient(int dy);
   Elementwise CastOf(int from, int to) const;
   void EmitBiasGradient(const std::string& name, int dy, int bias);
-  void EmitCollective(const std::string& name, CollectiveKind kind, Group group, int x, int y, Bytes bytes);
+  void EmitCollective(const std::string& name, const Collective& op, int x, int y);
   void ReduceGradient(int x);
   void DeriveBackward(int output);
   void ChooseKept();

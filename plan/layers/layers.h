@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "plan/program.h"
 #include "plan/tape.h"
 
@@ -11,14 +13,70 @@ LayerProgram EmbeddingLayer(const LayerContext& context);
 /// Attention and MLP with residuals, normalisation first. (T', H) → (T', H), T' = T / tp under sequence parallelism.
 /// Source  Shoeybi et al., arXiv 1909.08053, section 3; Korthikanti et al., arXiv 2205.05198, figures 4 to 6.
 LayerProgram TransformerLayer(const LayerContext& context);
+/// The same where a query sees the last `window` tokens only.
+LayerProgram WindowedLayer(const LayerContext& context);
+
+/// Attention and a mixture of experts. Source  Lepikhin et al., arXiv 2006.16668; dropless: Gale et al., arXiv
+/// 2211.15841.
+LayerProgram ExpertLayer(const LayerContext& context);
+LayerProgram WindowedExpertLayer(const LayerContext& context);
+
+/// Layers of a hybrid: one part each, with its normalisation and residual.
+LayerProgram AttentionLayer(const LayerContext& context);
+LayerProgram MlpLayer(const LayerContext& context);
+LayerProgram MambaLayer(const LayerContext& context);
 
 /// Final normalisation, logits over the sharded vocabulary, cross-entropy. (T', H) → loss.
 /// With tied embeddings the table is the embedding's; `owns_table` says whether this rank's stage holds its own copy.
 LayerProgram HeadLayer(const LayerContext& context, bool owns_table);
 
-/// Parts that hybrid patterns and expert layers use too. Each takes and returns the residual stream.
+/// One multi-token-prediction module: the hidden state and the embedding of the next token, both normalised, are
+/// projected back to H, pass a layer like the model's last, and are scored against the model's own table. (T', H) →
+/// (T', H). Source  DeepSeek-V3, arXiv 2412.19437, section 2.2.
+LayerProgram MultiTokenLayer(const LayerContext& context);
+
+// ---- parts; each takes and returns the residual stream (T', H) ------------------------------------------------------
+
 int AttentionPart(Tape& tape, int x);
+/// Queries, keys and values through low-rank projections. Source  DeepSeek-V2, arXiv 2405.04434, section 2.1.
+int LatentAttentionPart(Tape& tape, int x);
 int MlpPart(Tape& tape, int x);
+/// Router, dispatch, experts, return, shared experts.
+int ExpertPart(Tape& tape, int x);
+
+/// Without norm and residual: normalised rows (T', H) → (T', H) through a width of `ffn` over all tensor ranks.
+int MlpBody(Tape& tape, const std::string& prefix, int normed, std::int64_t ffn);
+
+struct MlpActivation {
+  ElementwiseKind kind;
+  bool gated;
+};
+MlpActivation ActivationOf(const Model& model);
+
+/// Heads of one tensor rank.
+struct CoreHeads {
+  std::int64_t query, key_value, qk, value;  // counts, and sizes of one query or key and of one value
+  std::int64_t PackedKeys() const { return key_value * (qk + value); }
+  std::int64_t Packed() const { return query * qk + PackedKeys(); }
+};
+/// Packed qkv (T, ·) → (T, A D), in the form that the strategy names.
+int CoreAttention(Tape& tape, int qkv, const CoreHeads& heads);
+
+/// The same where context ranks hold S / cp positions each.
+///
+///   ring        cp steps of attention; while one runs, the next rank's keys and values arrive, and on the way back
+///               their gradients leave. Causal: each rank holds an early and a late piece of the sequence, so every
+///               step after the first is half a square. Source  Liu et al., arXiv 2310.01889; Brandon et al.,
+///               arXiv 2311.09431.
+///   all-gather  keys and values of all positions are gathered, gathered again in the backward pass, and their
+///               gradients reduce-scattered. Source  Llama 3, arXiv 2407.21783, section 3.3.2.
+///   Ulysses     all-to-all from positions to heads and back. Source  Jacobs et al., arXiv 2309.14509.
+int ContextAttention(Tape& tape, int qkv, const CoreHeads& heads);
+/// Attention over (B, S) positions without any exchange; what the forms above are made of.
+int WholeAttention(Tape& tape, int qkv, const CoreHeads& heads, std::int64_t positions);
+
+/// Final norm, logits against `table`, loss.
+void LossPart(Tape& tape, int x, int table);
 
 /// The kind of layer `layer` (0-based) of a model, and how to build its program.
 struct LayerKind {
