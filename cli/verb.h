@@ -30,5 +30,7 @@ Verb PlanVerb();
 Verb ScoreVerb();
 Verb ExplainVerb();
 Verb DemoVerb();
+Verb ReportVerb();
+Verb StoreVerb();
 
 }  // namespace isochrone::cli

@@ -9,7 +9,8 @@ if(ISO_HAVE_NPM AND TARGET reports_tests)
     set_tests_properties("page: ${name}" PROPERTIES LABELS "${labels}" SKIP_RETURN_CODE 77 TIMEOUT 600)
   endfunction()
   iso_page_test("every kind of answer works in a browser" "browser"
-                ${ISO_NODE_PROGRAM} ${page_tests}/page_test.mjs $<TARGET_FILE:reports_tests> ${PROJECT_SOURCE_DIR}/reports/web)
+                ${ISO_NODE_PROGRAM} ${page_tests}/page_test.mjs $<TARGET_FILE:reports_tests> ${PROJECT_SOURCE_DIR}/reports/web
+                $<TARGET_FILE:isochrone> ${PROJECT_SOURCE_DIR})
   iso_page_test("the largest results are small and open fast" "browser;slow"
                 ${ISO_NODE_PROGRAM} ${page_tests}/large_test.mjs $<TARGET_FILE:reports_tests> ${PROJECT_SOURCE_DIR}/reports/web)
   iso_page_test("its TypeScript holds to its types" "browser"

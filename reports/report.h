@@ -12,6 +12,10 @@ struct Input {
   std::string text;
 };
 
+/// Whether `text` is a JSON object with a member "kind", which every answer has and no scenario. Reads no further than
+/// that member, so a large answer costs nothing.
+bool LooksLikeAnswer(std::string_view text);
+
 enum class Format { kHtml, kMarkdown, kCsv, kChromeTrace, kSpeedscope };
 
 /// By what `path` ends in: .html, .md, .csv, .trace.json (Chrome JSON, for Perfetto), .speedscope.json. Throws Error

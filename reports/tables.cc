@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-enum class Quantity { kPlain, kSeconds, kBytes, kFraction, kPercent };
+enum class Quantity { kPlain, kSeconds, kBytes, kFlops, kFraction, kPercent };
 
 bool EndsWith(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
@@ -30,6 +30,7 @@ Quantity QuantityOf(std::string_view key) {
   if (EndsWith(key, "_per_s")) return Quantity::kPlain;
   if (EndsWith(key, "_s") || key == "seconds") return Quantity::kSeconds;
   if (EndsWith(key, "_bytes") || kBytes.count(key) > 0) return Quantity::kBytes;
+  if (EndsWith(key, "_flops")) return Quantity::kFlops;
   if (EndsWith(key, "_pct")) return Quantity::kPercent;
   return kFractions.count(key) > 0 ? Quantity::kFraction : Quantity::kPlain;
 }
@@ -40,6 +41,8 @@ std::string Readable(double value, Quantity quantity) {
       return value < 0 ? "-" + HumanTime(Seconds(-value)) : HumanTime(Seconds(value));
     case Quantity::kBytes:
       return HumanBytes(Bytes(value));
+    case Quantity::kFlops:
+      return HumanScaled(value, "FLOP");
     case Quantity::kFraction:
       return Percent(value);
     case Quantity::kPercent:

@@ -82,3 +82,12 @@ TEST_CASE("an input that no verb printed is refused with what would do", "[repor
                     "x.json: /kind = \"cake\"\n  is not a kind that a report can show\n"
                     "  give prediction, run, sweep, score, comparison or network");
 }
+
+TEST_CASE("an answer is told from a scenario by its outermost member kind, wherever it stands", "[report]") {
+  CHECK(LooksLikeAnswer(R"({"schema_version":1,"kind":"run"})"));
+  CHECK(LooksLikeAnswer(R"({"a":{"b":[1,{"c":2}]},"kind":"run","cut off)"));
+  CHECK_FALSE(LooksLikeAnswer(R"({"fabric":{"kind":"fat_tree"},"model":"gpt"})"));
+  CHECK_FALSE(LooksLikeAnswer(R"([{"kind":"run"}])"));
+  CHECK_FALSE(LooksLikeAnswer("kind"));
+  CHECK_FALSE(LooksLikeAnswer(""));
+}

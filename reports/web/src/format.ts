@@ -1,7 +1,7 @@
 // Numbers for people; base/text.h prints the same on a terminal.
 import type { Scalar } from "./schema";
 
-export type Quantity = "plain" | "seconds" | "bytes" | "fraction" | "percent";
+export type Quantity = "plain" | "seconds" | "bytes" | "flops" | "fraction" | "percent";
 
 const BYTES = new Set(["parameters", "gradients", "optimizer", "activations", "workspace", "communication", "framework", "total"]);
 const FRACTIONS = new Set(["mfu", "hfu", "share", "bubble_over_ideal", "bubble_over_total", "load"]);
@@ -12,6 +12,7 @@ export function quantityOf(key: string): Quantity {
   if (last.endsWith("_per_s")) return "plain";
   if (last.endsWith("_s") || last === "seconds") return "seconds";
   if (last.endsWith("_bytes") || last === "bytes" || BYTES.has(last)) return "bytes";
+  if (last.endsWith("_flops")) return "flops";
   if (last.endsWith("_pct")) return "percent";
   return FRACTIONS.has(last) ? "fraction" : "plain";
 }
@@ -79,6 +80,8 @@ export function show(value: unknown, quantity: Quantity = "plain"): string {
       return seconds(value);
     case "bytes":
       return bytes(value);
+    case "flops":
+      return scaled(value, [[1e18, "EFLOP"], [1e15, "PFLOP"], [1e12, "TFLOP"], [1e9, "GFLOP"], [1, "FLOP"]]);
     case "fraction":
       return percent(value);
     case "percent":

@@ -121,7 +121,6 @@ export function prediction({ stages = 8, microbatches = 24, timeline = true, nam
     ...(timeline && {
       timeline: { ranks: "pipeline", rank_count: stages, columns: ["rank", "stream", "kind", "phase", "chunk", "microbatch", "start_s", "duration_s"], spans: step.spans },
       memory_over_time: memoryCurves(step, stagesMemory),
-      critical_path: step.spans.filter((x) => x[0] === 0 && x[1] === "compute").slice(0, 12).map((x) => ({ rank: x[0], stream: x[1], phase: x[3], chunk: 0, microbatch: x[5], start_s: x[6], duration_s: x[7] })),
     }),
     provenance: {
       version: "0.1.0", commit: "0123456789abcdef", profile: "a100_sxm_80gb, megatron_core", fidelity: "event", date: "2026-11-21",

@@ -13,7 +13,7 @@ function skip(why) {
   process.exit(SKIPPED);
 }
 
-const [renderer, web] = process.argv.slice(2);
+const [renderer, web, program, root] = process.argv.slice(2);
 const require = createRequire(join(web, "package.json"));
 let chromium;
 try {
@@ -34,6 +34,9 @@ export function render(pages) {
   execFileSync(renderer, ["[.render]"], { env: { ...process.env, ISO_RENDER: list }, stdio: ["ignore", "ignore", "inherit"] });
   if (readFileSync(join(folder, `${Object.keys(pages)[0]}.html`), "utf8").length < 100_000) skip("this build has no page");
 }
+
+/// What `isochrone ARGUMENTS` prints, run in the root of the project.
+export const isochrone = (...words) => execFileSync(program, words, { cwd: root, encoding: "utf8", maxBuffer: 1 << 28 });
 
 export const answer = (name) => JSON.parse(readFileSync(join(folder, "in", `${name}.json`), "utf8"));
 export const sizeOf = (page) => readFileSync(join(folder, `${page}.html`)).length;

@@ -1,7 +1,7 @@
-// node page_test.mjs RENDERER WEB: the page of every kind of answer in a real browser.
+// node page_test.mjs RENDERER WEB ISOCHRONE ROOT: the page of every kind of answer in a real browser.
 import { join } from "node:path";
 import { comparison, hostile, network, prediction, score, sweep, write } from "./fixtures.mjs";
-import { answer, check, download, equal, finish, folder, near, open, render } from "./harness.mjs";
+import { answer, check, download, equal, finish, folder, isochrone, near, open, render } from "./harness.mjs";
 
 write(join(folder, "in"), {
   prediction: prediction(), faster: prediction({ faster: 0.88 }), data2: prediction({ data: 2, timeline: false }),
@@ -35,8 +35,18 @@ async function walk(tab, name) {
 
 for (const name of [...SINGLE, "all"]) {
   await open(name, { width: 1280, theme: "light" }, (tab) => walk(tab, name));
-  await open(name, { width: 390, theme: "dark" }, (tab) => walk(tab, `${name}, narrow`));
 }
+for (const name of ["all", "hostile", "bare", "sweep_one"]) await open(name, { width: 390, theme: "dark" }, (tab) => walk(tab, `${name}, narrow`));
+
+// A real scenario, predicted and reported by the program.
+const SCENARIO = "scenarios/examples/gpt3_on_64_a100.json";
+isochrone("report", SCENARIO, "--out", join(folder, "real.html"));
+await open("real", {}, async (tab) => {
+  await walk(tab, "real");
+  await tab.locator("[role=tab]").first().click();
+  const wanted = JSON.parse(isochrone("predict", SCENARIO, "--json"));
+  equal("the program's page shows what predict prints", await tab.locator("data[data-key=step_time_s]").evaluate((d) => Number(d.value)), wanted.step_time_s);
+});
 
 await open("nothing", {}, async (tab) => check("a report of nothing says so", (await tab.textContent("main")).includes("Nothing was evaluated")));
 

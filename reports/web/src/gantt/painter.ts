@@ -74,6 +74,8 @@ export interface Scene {
 }
 
 export class Painter {
+  private readonly mixed = new Map<string, string>();
+
   constructor(private readonly g: CanvasRenderingContext2D, private readonly width: number, private readonly height: number) {}
 
   draw(scene: Scene, view: Window): void {
@@ -102,6 +104,17 @@ export class Painter {
     return GUTTER + ((time - view.from) / (view.to - view.from)) * (this.width - GUTTER);
   }
 
+  /// A category's colour; later chunks of a rank are lighter, as the papers draw them.
+  private colour(c: Colours, spans: Spans, i: number): string {
+    const category = spans.category(i);
+    const chunk = spans.stream(i) === "compute" ? Math.min(2, spans.chunk[i]) : 0;
+    if (!(chunk > 0)) return c.part(category);
+    const key = `${category} ${chunk}`;
+    const known = this.mixed.get(key) ?? mix(c.part(category), c.card, 0.25 * chunk);
+    this.mixed.set(key, known);
+    return known;
+  }
+
   private lane(scene: Scene, view: Window, { lane, y, height }: Row["lanes"][number]): void {
     const { g } = this;
     const { spans, colours } = scene;
@@ -123,8 +136,7 @@ export class Painter {
       if (!nested) inner = finish;
       const room = right - left;
       const edge = room > 3 ? 0.5 : 0;
-      const category = spans.category(i);
-      g.fillStyle = colours.part(category);
+      g.fillStyle = this.colour(colours, spans, i);
       const inset = nested ? Math.floor(height * 0.5) : 0;
       g.fillRect(left + edge, top + inset, Math.max(0.6, room - 2 * edge), height - inset);
       painted = Math.max(painted, Math.floor(right));
@@ -144,7 +156,7 @@ export class Painter {
     const head = ops.length > 0 ? height * 0.45 : height;
     if (text) {
       const fits = g.measureText(text).width < to - from - 6 ? text : task && !own ? "" : text.slice(0, Math.max(0, Math.floor((to - from - 8) / 7)));
-      g.fillStyle = inkOn(colours.part(spans.category(i)));
+      g.fillStyle = inkOn(this.colour(colours, spans, i));
       if (fits) g.fillText(fits, Math.max(from + 4, Math.min((from + to) / 2 - g.measureText(fits).width / 2, to - g.measureText(fits).width - 4)), top + head / 2 + 0.5);
     }
     const whole = ops.reduce((sum, o) => sum + scene.weight(o), 0);
@@ -155,7 +167,7 @@ export class Painter {
       g.fillStyle = n % 2 ? "rgba(255,255,255,0.30)" : "rgba(255,255,255,0.16)";
       g.fillRect(x, top + head, width, height - head);
       if (width > 34) {
-        g.fillStyle = inkOn(colours.part(spans.category(i)));
+        g.fillStyle = inkOn(this.colour(colours, spans, i));
         g.save();
         g.beginPath();
         g.rect(x, top + head, width - 2, height - head);
@@ -174,7 +186,7 @@ export class Painter {
 
   private critical(scene: Scene, view: Window): void {
     const { g } = this;
-    g.strokeStyle = scene.colours.bad;
+    g.strokeStyle = g.fillStyle = scene.colours.bad;
     g.lineWidth = 2;
     let last: [number, number] | null = null;
     for (const step of scene.critical) {
@@ -183,7 +195,11 @@ export class Painter {
       const left = this.x(view, step.start_s);
       const right = this.x(view, step.start_s + step.duration_s);
       const middle = place.y - view.top + place.height / 2;
-      if (right >= GUTTER && left <= this.width) g.strokeRect(left, place.y - view.top + 1, Math.max(1, right - left), place.height - 2);
+      if (right >= GUTTER && left <= this.width) {
+        const top = place.y - view.top;
+        if (right - left > 8) g.strokeRect(left, top + 1, right - left, place.height - 2);
+        else g.fillRect(left, top + place.height - 3, Math.max(1, right - left), 3); // an outline would hide a narrow span
+      }
       if (last && Math.abs(last[1] - middle) > 1) {
         g.beginPath();
         g.moveTo(...last);
@@ -240,6 +256,12 @@ export class Painter {
       free = middle + 14;
     }
   }
+}
+
+/// `share` of the way from one colour to another, both "#rrggbb".
+function mix(from: string, to: string, share: number): string {
+  const channel = (at: number) => Math.round(parseInt(from.slice(at, at + 2), 16) * (1 - share) + parseInt(to.slice(at, at + 2), 16) * share);
+  return `#${[1, 3, 5].map((at) => channel(at).toString(16).padStart(2, "0")).join("")}`;
 }
 
 /// Black or white, whichever reads better on `colour` (WCAG relative luminance).

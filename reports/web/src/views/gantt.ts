@@ -3,6 +3,7 @@ import { card, missing } from "../card";
 import { fileName, h, save } from "../dom";
 import { percent, seconds, shortened, words } from "../format";
 import { GanttChart } from "../gantt/chart";
+import { chain } from "../gantt/critical";
 import { Spans } from "../gantt/spans";
 import { chromeTrace, speedscope } from "../gantt/traces";
 import type { Operation, Step } from "../schema";
@@ -67,23 +68,24 @@ export const gantt: View = {
     }
     const spans = new Spans(step.timeline);
     const world = step.timeline.ranks === "world";
+    const given = (step.critical_path ?? []).length > 0;
     const detail = h("div", { class: "detail", "aria-live": "polite" });
     const busy = spans.busy();
     const idle = busy.reduce((sum, b) => sum + (spans.end - b.busy), 0) / Math.max(1, busy.length * spans.end);
     const chart: GanttChart = new GanttChart({
-      spans, operations: step.operations ?? [], weight: (o) => totalOf(step, o), critical: step.critical_path ?? [],
+      spans, operations: step.operations ?? [], weight: (o) => totalOf(step, o), critical: given ? (step.critical_path ?? []) : chain(spans),
       label: `Timeline of ${spans.ranks.length} ${world ? "ranks" : "stages"}, ${spans.count} spans, ${seconds(spans.end)}. The table below has busy and idle time of each.`,
       onSelect: (i) => detail.replaceChildren(spanDetail(step, spans, i, () => chart)),
       tooltip: (i) => tooltip(step, spans, i),
     });
     const left = spans.omitted > 0 ? ` ${spans.omitted.toLocaleString("en-US")} spans of other ranks are left out.` : "";
-    const path = (step.critical_path ?? []).length === 0 ? " The answer names no critical path." : "";
+    const path = given ? "" : " The critical path is read from the timeline: each span is outlined with the one that ended last before it.";
     return [
       h("p", { class: "lead" }, `${spans.ranks.length} ${world ? "ranks" : "pipeline ranks"} are idle ${percent(idle)} of ${seconds(spans.end)} on average.`),
       h("div", { class: "cards" },
         card({
           title: "Timeline", wide: true,
-          note: `Each row is a ${world ? "rank" : "pipeline rank"}; numbers are microbatches. Click the chart, then scroll to zoom; drag to pan; double-click a span to zoom to it; keys + − ← → 0 n p.${left}${path}`,
+          note: `Each row is a ${world ? "rank" : "pipeline rank"}; numbers are microbatches${spans.chunk.some((c) => c > 0) ? ", later chunks are lighter" : ""}. Click the chart, then scroll to zoom; drag to pan; double-click a span to zoom to it; keys + − ← → 0 n p.${left}${path}`,
           actions: [
             { name: "Perfetto", what: "Save a trace for Perfetto (ui.perfetto.dev)", run: () => save(fileName(chosen.name, "trace.json"), chromeTrace(spans, world), "application/json") },
             { name: "speedscope", what: "Save a profile for speedscope", run: () => save(fileName(chosen.name, "speedscope.json"), speedscope(spans, world, chosen.name), "application/json") },

@@ -1,0 +1,116 @@
+#include <unistd.h>
+#include <catch2/catch.hpp>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+const std::string kScenario = "scenarios/examples/gpt3_on_64_a100.json";
+
+struct Done {
+  int status = 0;
+  std::string out;  // standard output and error
+};
+
+/// Runs the program as a person would, in the root of the project.
+Done Isochrone(const std::string& arguments) {
+  const std::string command = std::string("'") + ISO_BINARY + "' " + arguments + " 2>&1 </dev/null";
+  Done done;
+  FILE* pipe = ::popen(command.c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  std::array<char, 65536> part{};
+  for (std::size_t n; (n = std::fread(part.data(), 1, part.size(), pipe)) > 0;) done.out.append(part.data(), n);
+  done.status = WEXITSTATUS(::pclose(pipe));
+  return done;
+}
+
+struct Folder {
+  Folder() { fs::create_directories(path); }
+  ~Folder() { fs::remove_all(path); }
+  fs::path path = fs::temp_directory_path() / ("isochrone_report_" + std::to_string(::getpid()));
+  std::string operator/(const char* name) const { return (path / name).string(); }
+};
+
+std::string ContentOf(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+}  // namespace
+
+TEST_CASE("a scenario becomes every form of a report", "[report]") {
+  const Folder folder;
+  for (const char* name : {"a.md", "a.csv", "a.trace.json", "a.speedscope.json"}) {
+    const Done done = Isochrone("report " + kScenario + " --out " + (folder / name));
+    INFO(done.out);
+    REQUIRE(done.status == 0);
+    CHECK(done.out.empty());
+    CHECK(ContentOf(folder / name).size() > 500);
+  }
+  const json trace = json::parse(ContentOf(folder / "a.trace.json"));
+  CHECK(trace["traceEvents"].size() > 100);
+}
+
+TEST_CASE("a report has the step time that predict prints", "[report]") {
+  const Folder folder;
+  const json answer = json::parse(Isochrone("predict " + kScenario + " --json").out);
+  std::ofstream(folder / "answer.json") << answer;
+  REQUIRE(Isochrone("report " + (folder / "answer.json") + " --out " + (folder / "a.csv")).status == 0);
+  const std::string csv = ContentOf(folder / "a.csv");
+  const std::string row = "\r\nstep_time_s,";
+  const std::size_t at = csv.find(row);
+  REQUIRE(at != std::string::npos);
+  CHECK(std::stod(csv.substr(at + row.size())) == answer["step_time_s"].get<double>());
+}
+
+TEST_CASE("a report that cannot be written or read says what would do", "[report]") {
+  CHECK(Isochrone("report " + kScenario + " --out a.pdf").status == 1);
+  CHECK(Isochrone("report no_such.json").out.find("no_such.json") != std::string::npos);
+  CHECK(Isochrone("report scenarios").out.find("is a directory") != std::string::npos);
+  const Done done = Isochrone("report " + kScenario + " --out /no/such/folder/a.md");
+  CHECK(done.status == 1);
+  CHECK(done.out.find("cannot be written") != std::string::npos);
+}
+
+TEST_CASE("the store saves a prediction, lists it and finds that nothing moved", "[store]") {
+  const Folder folder;
+  const std::string store = " --store " + (folder / "answers.db");
+  REQUIRE(Isochrone("store save " + kScenario + store).status == 0);
+  REQUIRE(Isochrone("store save " + kScenario + store).status == 0);
+  const Done list = Isochrone("store list" + store);
+  CHECK(list.status == 0);
+  CHECK(list.out.find("gpt3_on_64_a100.json") != std::string::npos);
+  CHECK(Isochrone("store moved" + store).out == "no version changed an answer\n");
+}
+
+TEST_CASE("the store names the commit that moved a prediction, and a run that became slower is worse", "[store]") {
+  const Folder folder;
+  const std::string store = " --store " + (folder / "answers.db");
+  const auto save = [&](double step, const char* commit) {
+    const json run = {
+        {"kind", "run"}, {"step_time_s", step}, {"provenance", {{"version", "0.1.0"}, {"commit", commit}}}};
+    std::ofstream(folder / "run.json") << run;
+    REQUIRE(Isochrone("store save " + (folder / "run.json") + store).status == 0);
+  };
+  save(1.0, "aaaa");
+  save(0.5, "bbbb");
+  CHECK(Isochrone("store moved" + store).status == 0);
+  save(0.75, "cccc");
+  const Done moved = Isochrone("store moved" + store);
+  CHECK(moved.status == 3);
+  CHECK(moved.out.find("0.1.0 cccc") != std::string::npos);
+  CHECK(moved.out.find("/step_time_s 0.5 -> 0.75") != std::string::npos);
+}
+
+TEST_CASE("an action that the store has not is answered with the nearest one", "[store]") {
+  const Done done = Isochrone("store lst --store :memory:");
+  CHECK(done.status == 1);
+  CHECK(done.out == "error: isochrone store lst\n  is no action of the store\n  did you mean \"list\"?\n");
+}
