@@ -13,6 +13,7 @@ if(ISO_HAVE_NPM AND TARGET reports_tests)
                 $<TARGET_FILE:isochrone> ${PROJECT_SOURCE_DIR})
   iso_page_test("the largest results are small and open fast" "browser;slow"
                 ${ISO_NODE_PROGRAM} ${page_tests}/large_test.mjs $<TARGET_FILE:reports_tests> ${PROJECT_SOURCE_DIR}/reports/web)
+  iso_page_test("its arithmetic holds" "page" ${ISO_NODE_PROGRAM} ${page_tests}/units_test.mjs ${PROJECT_SOURCE_DIR}/reports/web)
   iso_page_test("its TypeScript holds to its types" "browser"
                 ${ISO_NODE_PROGRAM} ${page_tests}/types.mjs ${PROJECT_SOURCE_DIR}/reports/web)
 endif()

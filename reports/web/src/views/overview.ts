@@ -78,7 +78,7 @@ function attribution(step: Step): HTMLElement {
     title, wide: true, height: 96, numbers, below: legendTable(names, parts, whole),
     note: `Every instant of the reported rank is one of these; they add up to ${seconds(whole)}.`,
     label: names.map((n) => `${words(n)} ${percent(share(n))}`).join(", "),
-    option: (c) => ({
+    option: (c, narrow) => ({
       grid: { left: 2, right: 2, top: 8, bottom: 2 },
       xAxis: { type: "value", max: whole || 1, axisLabel: { formatter: secondsTick, showMaxLabel: false }, splitLine: { show: false } },
       yAxis: { type: "category", data: [""], axisLine: { show: false } },
@@ -87,7 +87,7 @@ function attribution(step: Step): HTMLElement {
         name, type: "bar", stack: "step", data: [parts[name]], barWidth: 46,
         itemStyle: { color: c.part(name), borderColor: c.card, borderWidth: 1,
           ...(name === "bubble" && { decal: { symbol: "rect", color: c.muted, dashArrayX: [1, 0], dashArrayY: [2, 6], rotation: -Math.PI / 4 } }) },
-        label: { show: share(name) > 0.05, formatter: `${words(name)}\n${percent(share(name), 0)}`, fontSize: 11, lineHeight: 14,
+        label: { show: share(name) > (narrow ? 0.18 : 0.06), formatter: `${words(name)}\n${percent(share(name), 0)}`, fontSize: 11, lineHeight: 14,
           ...(name === "bubble" ? { color: c.text, textBorderColor: c.card, textBorderWidth: 3 } : { color: inkOn(c.part(name)) }) },
       })),
     }),
