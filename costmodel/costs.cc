@@ -58,7 +58,7 @@ LinkPrice OnLink(Bytes bytes, BytesPerSecond bandwidth, Seconds latency) {
 
 Costs::Costs(const plan::Cluster& cluster, const plan::Layout& layout, const plan::Strategy& strategy)
     : Costs(cluster, layout, strategy, *ProfileOf(cluster.node.gpu),
-            FrameworkOf(strategy.framework, cluster.node.gpu, strategy.compiled)) {}
+            FrameworkOf(strategy.framework, cluster.node.gpu, strategy.compiled, strategy.optimizer_sharding)) {}
 
 Costs::Costs(const plan::Cluster& cluster, const plan::Layout& layout, const plan::Strategy& strategy,
              const EfficiencyProfile& profile, const FrameworkProfile& framework)
@@ -121,19 +121,29 @@ auto Costs::Price(const plan::OpKind& kind, const Use& use) const {
       kind);
 }
 
+double Costs::Slowdown(const plan::OpKind& kind, int kernels) const {
+  const auto* collective = std::get_if<plan::Collective>(&kind);
+  if (collective && collective->group == plan::Group::kTensor) return framework_.tensor_communication;
+  return kernels > 0 ? framework_.kernel_time : 1;
+}
+
 Seconds Costs::TimeOf(const plan::OpKind& kind) const {
   return Price(kind, [&](const auto& price, const Source&, int kernels) {
-    return Max(price.total, kernels * framework_.launch);
+    return Max(Slowdown(kind, kernels) * price.total, kernels * framework_.launch);
   });
 }
 
 std::vector<Term> Costs::Explain(const plan::Op& op) const {
   return Price(op.kind, [&](const auto& price, const Source& source, int kernels) {
     std::vector<Term> terms = TermsOf(price, source);
-    const Seconds floor = kernels * framework_.launch;
-    if (price.total < floor)
-      terms.push_back({"host", "kernels launch - time on the GPU", "kernels = " + Grouped(kernels), floor - price.total,
-                       framework_.source});
+    const double slowdown = Slowdown(op.kind, kernels);
+    if (slowdown != 1)
+      terms.push_back({"framework", "(factor - 1) time alone", "factor = " + ThreeDigits(slowdown),
+                       (slowdown - 1) * price.total, framework_.source});
+    const Seconds floor = kernels * framework_.launch, time = slowdown * price.total;
+    if (time < floor)
+      terms.push_back(
+          {"host", "kernels launch - time on the GPU", "kernels = " + Grouped(kernels), floor - time, framework_.source});
     return terms;
   });
 }

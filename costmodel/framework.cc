@@ -1,6 +1,9 @@
 #include "costmodel/framework.h"
 
 #include <algorithm>
+#include <map>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -8,22 +11,57 @@
 
 namespace isochrone::costmodel {
 
-FrameworkProfile FrameworkOf(const std::string& framework, const plan::Gpu& gpu, bool compiled) {
-  static const std::vector<std::string> kNames = {"megatron_lm_2019",
-                                                  "megatron_lm_2021",
-                                                  "megatron_lm_2022",
-                                                  "megatron_core",
-                                                  "megatron_deepspeed",
-                                                  "fsdp",
-                                                  "other"};
+namespace {
+
+const std::vector<std::string> kNames = {"megatron_lm_2019",   "megatron_lm_2021", "megatron_lm_2022", "megatron_core",
+                                         "megatron_deepspeed", "fsdp",             "other"};
+
+void ReadConstants(const std::string& name, FrameworkProfile& profile) {
+  const Json json = Json::File(plan::CatalogueFolder() + "/profiles/frameworks/" + name + ".json");
+  json.Allow({"kernel_time", "tensor_communication", "launch_us", "step_ms", "source", "measured"});
+  profile.kernel_time = json.At("kernel_time").Number(0.5, 4);
+  profile.tensor_communication = json.At("tensor_communication").Number(0.5, 10);
+  profile.launch = Seconds(json.At("launch_us").Number(0, 1e4) * 1e-6);
+  profile.step = Seconds(json.At("step_ms").Number(0, 1e5) * 1e-3);
+  profile.source = {json.At("source").String(), json.At("measured").Bool()};
+}
+
+void ReadSustained(const std::string& architecture, FrameworkProfile& profile) {
+  const Json json = Json::File(plan::CatalogueFolder() + "/profiles/sustained/" + architecture + ".json");
+  json.Allow({"clock", "source", "measured"});
+  profile.sustained_clock = json.At("clock").Number(0.3, 1);
+  profile.sustained_source = {json.At("source").String(), json.At("measured").Bool()};
+}
+
+/// Each (framework, architecture) is read once a process.
+FrameworkProfile Cached(const std::string& name, const std::string& architecture) {
+  static std::mutex mutex;
+  static std::map<std::pair<std::string, std::string>, FrameworkProfile> read;
+  const std::lock_guard<std::mutex> lock(mutex);
+  const auto [it, first] = read.try_emplace({name, architecture});
+  if (first) {
+    it->second.name = name;
+    try {
+      ReadConstants(name, it->second);
+      ReadSustained(architecture, it->second);
+    } catch (...) {
+      read.erase(it);
+      throw;
+    }
+  }
+  return it->second;
+}
+
+}  // namespace
+
+FrameworkProfile FrameworkOf(const std::string& framework, const plan::Gpu& gpu, bool compiled, plan::Sharding sharding) {
   if (std::find(kNames.begin(), kNames.end(), framework) == kNames.end()) {
     const std::string near = Nearest(framework, kNames);
     throw Error("strategy/framework = \"" + framework + "\"", "is no known framework",
                 near.empty() ? "try " + JoinedWith(kNames, "or") : "did you mean \"" + near + "\"?");
   }
-  FrameworkProfile profile;
-  profile.name = framework;
-  profile.source = {"neutral: kernels as benchmarked", false};
+  const bool own_engine = framework == "megatron_deepspeed" && sharding == plan::Sharding::kNone;
+  FrameworkProfile profile = Cached(own_engine ? "megatron_lm_2021" : framework, gpu.architecture);
   // Eager FSDP of 2023 came with version 1 kernels in Triton; compiled FSDP calls the library's version 2.
   if (framework == "fsdp") profile.flash = compiled ? FlashGeneration::kFlash2 : FlashGeneration::kFlash1;
   if (gpu.architecture == "ampere" && profile.flash == FlashGeneration::kBest) profile.flash = FlashGeneration::kFlash2;

@@ -147,7 +147,7 @@ TEST_CASE("a host that enqueues slowly sets the least time of a kernel", "[costs
 
 TEST_CASE("an unknown framework is refused with the nearest known one", "[costs]") {
   try {
-    FrameworkOf("megatron_cor", RoundGpu(), false);
+    FrameworkOf("megatron_cor", RoundGpu(), false, plan::Sharding::kNone);
     FAIL("no error");
   } catch (const Error& e) {
     CHECK(std::string(e.what()) ==
