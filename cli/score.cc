@@ -24,7 +24,7 @@ using study::ScoredRow;
 struct Asked {
   std::string rows, csv;
   std::vector<std::string> bars;
-  bool json = false;
+  bool json = false, markdown = false;
 };
 
 Table FamilyTable(const Score& score) {
@@ -121,7 +121,8 @@ void Progress(std::size_t done, std::size_t all) {
 
 int RunScore(const Asked& asked) {
   const auto bars = Bars(asked.bars);
-  const Score score = study::ScoreRows(study::ReadRows(asked.rows), Progress);
+  const bool published = asked.rows.empty();
+  const Score score = study::ScoreRows(published ? study::PublishedRows() : study::ReadRows(asked.rows), Progress);
   if (!asked.csv.empty()) {
     std::ofstream out(asked.csv, std::ios::binary);
     out << RowTable(score).Csv();
@@ -129,9 +130,11 @@ int RunScore(const Asked& asked) {
       throw Error("--csv " + asked.csv, "cannot be written", "name a file in a folder that exists and can be written");
   }
   if (asked.json) {
-    std::fputs(ScoreJson(score, "isochrone score " + asked.rows).c_str(), stdout);
+    std::fputs(ScoreJson(score, "isochrone score" + (published ? "" : " " + asked.rows)).c_str(), stdout);
+  } else if (asked.markdown) {
+    std::fputs((published ? RowTable(score) : FamilyTable(score)).Markdown().c_str(), stdout);
   } else {
-    std::printf("%s\n", FamilyTable(score).Text().c_str());
+    std::printf("%s\n", (published ? RowTable(score) : FamilyTable(score)).Text().c_str());
     std::map<std::string, int> reasons;
     for (const ScoredRow& r : score.rows) {
       if (r.status != "scored") ++reasons[r.family + ": " + r.reason];
@@ -146,10 +149,12 @@ int RunScore(const Asked& asked) {
 Verb ScoreVerb() {
   return {.name = "score",
           .summary = "predicts published measurements and says how far off it is",
-          .example = "isochrone score training_rows.json --at-most korthikanti=10",
+          .example = "isochrone score",
           .declare = [](Options& options) {
             auto asked = std::make_shared<Asked>();
-            options.Positional(asked->rows, "rows", "published rows, schema in docs/rows.md");
+            options.Positional(asked->rows, "rows",
+                               "published rows, schema in docs/rows.md; none: the catalogue's published runs", false);
+            options.Flag(asked->markdown, "--markdown", "print the table as Markdown");
             options.Flag(asked->json, "--json", "print the answer as JSON");
             options.Text(asked->csv, "--csv", "also write every row to this CSV file");
             options.Texts(asked->bars, "--at-most", "FAMILY=PERCENT: exit 3 if the family's mean error is larger");

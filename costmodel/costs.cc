@@ -142,8 +142,8 @@ std::vector<Term> Costs::Explain(const plan::Op& op) const {
                        (slowdown - 1) * price.total, framework_.source});
     const Seconds floor = kernels * framework_.launch, time = slowdown * price.total;
     if (time < floor)
-      terms.push_back(
-          {"host", "kernels launch - time on the GPU", "kernels = " + Grouped(kernels), floor - time, framework_.source});
+      terms.push_back({"host", "kernels launch - time on the GPU", "kernels = " + Grouped(kernels), floor - time,
+                       framework_.source});
     return terms;
   });
 }

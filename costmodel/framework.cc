@@ -1,6 +1,7 @@
 #include "costmodel/framework.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -13,8 +14,8 @@ namespace isochrone::costmodel {
 
 namespace {
 
-const std::vector<std::string> kNames = {"megatron_lm_2019",   "megatron_lm_2021", "megatron_lm_2022", "megatron_core",
-                                         "megatron_deepspeed", "fsdp",             "other"};
+const std::vector<std::string> kNames = {
+    "megatron_lm_2019", "megatron_lm_2021", "megatron_lm_2022", "megatron_core", "megatron_deepspeed", "fsdp", "other"};
 
 void ReadConstants(const std::string& name, FrameworkProfile& profile) {
   const Json json = Json::File(plan::CatalogueFolder() + "/profiles/frameworks/" + name + ".json");
@@ -26,24 +27,26 @@ void ReadConstants(const std::string& name, FrameworkProfile& profile) {
   profile.source = {json.At("source").String(), json.At("measured").Bool()};
 }
 
-void ReadSustained(const std::string& architecture, FrameworkProfile& profile) {
-  const Json json = Json::File(plan::CatalogueFolder() + "/profiles/sustained/" + architecture + ".json");
+/// Of this very GPU where it is known, else of its architecture.
+void ReadSustained(const plan::Gpu& gpu, FrameworkProfile& profile) {
+  const std::string folder = plan::CatalogueFolder() + "/profiles/sustained/", own = folder + gpu.name + ".json";
+  const Json json = Json::File(std::filesystem::exists(own) ? own : folder + gpu.architecture + ".json");
   json.Allow({"clock", "source", "measured"});
   profile.sustained_clock = json.At("clock").Number(0.3, 1);
   profile.sustained_source = {json.At("source").String(), json.At("measured").Bool()};
 }
 
-/// Each (framework, architecture) is read once a process.
-FrameworkProfile Cached(const std::string& name, const std::string& architecture) {
+/// Each (framework, GPU) is read once a process.
+FrameworkProfile Cached(const std::string& name, const plan::Gpu& gpu) {
   static std::mutex mutex;
   static std::map<std::pair<std::string, std::string>, FrameworkProfile> read;
   const std::lock_guard<std::mutex> lock(mutex);
-  const auto [it, first] = read.try_emplace({name, architecture});
+  const auto [it, first] = read.try_emplace({name, gpu.name + "/" + gpu.architecture});
   if (first) {
     it->second.name = name;
     try {
       ReadConstants(name, it->second);
-      ReadSustained(architecture, it->second);
+      ReadSustained(gpu, it->second);
     } catch (...) {
       read.erase(it);
       throw;
@@ -54,14 +57,15 @@ FrameworkProfile Cached(const std::string& name, const std::string& architecture
 
 }  // namespace
 
-FrameworkProfile FrameworkOf(const std::string& framework, const plan::Gpu& gpu, bool compiled, plan::Sharding sharding) {
+FrameworkProfile FrameworkOf(const std::string& framework, const plan::Gpu& gpu, bool compiled,
+                             plan::Sharding sharding) {
   if (std::find(kNames.begin(), kNames.end(), framework) == kNames.end()) {
     const std::string near = Nearest(framework, kNames);
     throw Error("strategy/framework = \"" + framework + "\"", "is no known framework",
                 near.empty() ? "try " + JoinedWith(kNames, "or") : "did you mean \"" + near + "\"?");
   }
   const bool own_engine = framework == "megatron_deepspeed" && sharding == plan::Sharding::kNone;
-  FrameworkProfile profile = Cached(own_engine ? "megatron_lm_2021" : framework, gpu.architecture);
+  FrameworkProfile profile = Cached(own_engine ? "megatron_lm_2021" : framework, gpu);
   // Eager FSDP of 2023 came with version 1 kernels in Triton; compiled FSDP calls the library's version 2.
   if (framework == "fsdp") profile.flash = compiled ? FlashGeneration::kFlash2 : FlashGeneration::kFlash1;
   if (gpu.architecture == "ampere" && profile.flash == FlashGeneration::kBest) profile.flash = FlashGeneration::kFlash2;

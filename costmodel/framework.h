@@ -10,11 +10,11 @@
 namespace isochrone::costmodel {
 
 /// What a framework adds to its kernels: at most four fitted constants, read from profiles/frameworks/NAME.json of the
-/// catalogue, which lists the rows that they were fitted to. The sustained clock belongs to the hardware: whole steps run for
-/// minutes at the power limit, short benchmarks do not; profiles/sustained/ARCHITECTURE.json.
+/// catalogue, which lists the rows that they were fitted to. The sustained clock belongs to the hardware: whole steps
+/// run for minutes at the power limit, short benchmarks do not; profiles/sustained/GPU.json or ARCHITECTURE.json.
 struct FrameworkProfile {
   std::string name;
-  double sustained_clock = 1;       // of the clock that short benchmarks ran at, on GEMM and attention rates
+  double sustained_clock = 1;  // of the clock that short benchmarks ran at, on GEMM and attention rates
   Source sustained_source;
   double kernel_time = 1;           // of the time of the same kernels alone: gaps, waits and contention between them
   double tensor_communication = 1;  // of the time of the same collectives alone
@@ -24,9 +24,10 @@ struct FrameworkProfile {
   Source source;
 };
 
-/// The profile of `framework` on `gpu`. Megatron-DeepSpeed without ZeRO runs Megatron's own engine of its time, and so has the
-/// profile of megatron_lm_2021. Throws Error with the known names.
-FrameworkProfile FrameworkOf(const std::string& framework, const plan::Gpu& gpu, bool compiled, plan::Sharding sharding);
+/// The profile of `framework` on `gpu`. Megatron-DeepSpeed without ZeRO runs Megatron's own engine of its time, and so
+/// has the profile of megatron_lm_2021. Throws Error with the known names.
+FrameworkProfile FrameworkOf(const std::string& framework, const plan::Gpu& gpu, bool compiled,
+                             plan::Sharding sharding);
 
 /// `profile` with everything that follows the clock of the multiprocessors slowed to `clock` of it: tensor-core rates
 /// and the caches that feed them. Memory keeps its own clock.

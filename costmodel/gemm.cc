@@ -39,12 +39,13 @@ double RoundUp(double x, double unit) { return std::ceil(x / unit) * unit; }
 
 double AlignmentOf(const plan::Gemm& gemm) {
   const double element = plan::SizeOf(gemm.dtype).value;
-  const auto of = [](std::int64_t contiguous, double size) {
+  const bool batched = gemm.batch > 1;
+  const auto of = [batched](std::int64_t contiguous, double size) {
     const auto bytes = static_cast<std::int64_t>(static_cast<double>(contiguous) * size);
     if (bytes % 16 == 0) return 1.0;
-    if (bytes % 8 == 0) return 0.8;
-    if (bytes % 4 == 0) return 0.6;
-    return 0.35;
+    if (bytes % 8 == 0) return batched ? 0.10 : 0.8;
+    if (bytes % 4 == 0) return batched ? 0.08 : 0.6;
+    return batched ? 0.05 : 0.35;
   };
   return std::min({of(gemm.transpose_a ? gemm.m : gemm.k, element), of(gemm.transpose_b ? gemm.k : gemm.n, element),
                    of(gemm.n, plan::SizeOf(gemm.output).value)});

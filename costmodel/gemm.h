@@ -62,6 +62,11 @@ class GemmModel {
 
 /// Factor on rate and bandwidth for contiguous dimensions that are not whole vectors or cache lines.
 ///
+/// Batched strided products (attention of odd head sizes) lose far more than single ones: every head starts at another
+/// offset, and the library falls back to kernels without wide loads. Those two factors are fitted to the steps of the
+/// bigscience rows with head sizes 108 and 150, `isochrone score training_rows.json`; the factors of single products
+/// are read off the figures.
+///
 /// Loads move 16 bytes at a time where every row starts at a multiple of 16 bytes, else 8, 4 or 2.
 /// Source  Anthony et al., "The Case for Co-Designing Model Architectures with Hardware", arXiv 2401.14489, figures on
 ///         alignment; NVIDIA, "Deep Learning Performance Guide", tensor-core requirements.

@@ -162,8 +162,10 @@ struct Strategy {
   RankOrder rank_order = RankOrder::kDataInner;
   bool compiled = false;  // elementwise chains fused by a compiler
   bool fused_kernels = true;
-  double expert_load_zipf = 0;              // 0: balanced
-  std::vector<double> expert_load;          // shares from a file; empty: by expert_load_zipf
+  bool fused_gradient_accumulation =
+      true;                         // weight-gradient products add to what is there; else a kernel of its own does
+  double expert_load_zipf = 0;      // 0: balanced
+  std::vector<double> expert_load;  // shares from a file; empty: by expert_load_zipf
   std::string framework = "megatron_core";  // names the profile of what surrounds the kernels
 };
 

@@ -169,6 +169,8 @@ Keys Arithmetic() {
             "rank of the projected gradient; read where optimizer is galore_adam"),
       Flag("compiled", &S::compiled, "a compiler fuses chains of elementwise operations"),
       Flag("fused_kernels", &S::fused_kernels, "the framework's fused softmax, bias and activation kernels are used"),
+      Flag("fused_gradient_accumulation", &S::fused_gradient_accumulation,
+           "weight-gradient products add to the gradient; else a kernel of its own does"),
       Zipf(),
       ExpertLoad(),
       Word("framework", &S::framework, FrameworkNames, "names the profile of what surrounds the kernels"),

@@ -157,6 +157,7 @@ class Tape {
   int Narrowed(int x);
   int NarrowedGradient(int dy);
   Elementwise CastOf(int from, int to) const;
+  void EmitLinearWeight(const std::string& name, Gemm product, int dy, int x, int weight);
   void EmitBiasGradient(const std::string& name, int dy, int bias);
   void EmitCollective(const std::string& name, const Collective& op, int x, int y);
   void ReduceGradient(int x);

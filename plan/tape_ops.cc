@@ -30,20 +30,33 @@ int Tape::Linear(const std::string& name, int x, int weight, int bias, bool narr
          .out = {dx},
          .after = {}});
     AddGradient(source, dx);
-    EmitWeightGradient({.name = name,
-                        .kind = Gemm{.role = GemmRole::kLinearGradWeight,
-                                     .m = n,
-                                     .n = k,
-                                     .k = rows,
-                                     .dtype = multiply,
-                                     .output = context_.strategy->gradient_dtype,
-                                     .transpose_a = true,
-                                     .accumulate = true},
-                        .in = {dy, x_again},
-                        .out = {ParameterGradient(weight)},
-                        .after = {}});
+    EmitLinearWeight(name, Gemm{.m = n, .n = k, .k = rows, .dtype = multiply}, dy, x_again, weight);
   });
   return y;
+}
+
+/// dW += dYᵀ X in one kernel; or, in frameworks without that, a product in the storage format and an addition after it.
+void Tape::EmitLinearWeight(const std::string& name, Gemm product, int dy, int x, int weight) {
+  const bool fused = context_.strategy->fused_gradient_accumulation;
+  const int sum = ParameterGradient(weight);
+  const int alone = fused ? sum : NewGradient(weight, ".product");
+  product.role = GemmRole::kLinearGradWeight;
+  product.output = At(alone).dtype;
+  product.transpose_a = true;
+  product.accumulate = fused;
+  EmitWeightGradient({.name = name, .kind = product, .in = {dy, x}, .out = {alone}, .after = {}});
+  if (fused) return;
+  const Bytes added = At(alone).Size(), held = At(sum).Size();
+  EmitWeightGradient({.name = name + "_accumulate",
+                      .kind = Elementwise{.pass = Pass::kBackward,
+                                          .kind = ElementwiseKind::kAdd,
+                                          .rows = product.m,
+                                          .columns = product.n,
+                                          .read = added + held,
+                                          .written = held},
+                      .in = {alone, sum},
+                      .out = {sum},
+                      .after = {}});
 }
 
 int Tape::Grouped(const std::string& name, int x, int weight, const GroupRows& rows) {
@@ -105,7 +118,14 @@ int Tape::Narrowed(int x) {
   const auto it = cast_.find(x);
   if (it != cast_.end()) return it->second;
   const int narrow = Activation(At(x).name + ".8bit", At(x).shape, context_.multiply);
-  Record({.name = At(narrow).name, .kind = CastOf(x, narrow), .in = {x}, .out = {narrow}, .after = {}}, nullptr);
+  Elementwise cast = CastOf(x, narrow);
+  // The normalisation before a product writes the narrow forms itself: two of one byte in place of one of two.
+  const int from = gathered_from_.count(x) ? gathered_from_[x] : x;
+  for (const Node& node : nodes_) {
+    if (node.op.out.front() == from && std::holds_alternative<Normalization>(node.op.kind))
+      cast.read = cast.written = Bytes(0);
+  }
+  Record({.name = At(narrow).name, .kind = cast, .in = {x}, .out = {narrow}, .after = {}}, nullptr);
   if (gathered_from_.count(x)) gathered_from_[narrow] = gathered_from_[x];
   return cast_[x] = narrow;
 }

@@ -233,8 +233,12 @@ void ReadOverlap(const Json& parallel, Assumptions& assume, Strategy& s) {
   s.overlap_data = assume.Flag(parallel, "overlap_data_parallel", IsMegatronCore(s) || s.framework == "fsdp");
   const bool recipe = IsMegatronCore(s) && s.sequence_parallel && s.overlap_data;
   const auto async = Stated(parallel, "async_tp");
-  const bool released = s.framework == "megatron_lm_2022";  // since 3.0 the column-parallel backward pass hides its communication
+  const bool released =
+      s.framework == "megatron_lm_2022";  // since 3.0 the column-parallel backward pass hides its communication
   s.overlap_tensor = s.tensor > 1 && (async ? async->Bool() : recipe || released);
+  // APEX's fused accumulation came with Megatron-LM of 2022.
+  s.fused_gradient_accumulation =
+      s.framework != "megatron_lm_2019" && s.framework != "megatron_lm_2021" && s.framework != "megatron_deepspeed";
   const bool zero1 = s.optimizer_sharding == plan::Sharding::kZero1;
   s.overlap_parameter_gather =
       s.optimizer_sharding == plan::Sharding::kZero3 || (zero1 && IsMegatronCore(s) && s.overlap_data);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <map>
 
 #include "base/error.h"
@@ -95,6 +96,36 @@ FamilyScore Summarise(const std::string& family, const std::string& role, const 
 }
 
 }  // namespace
+
+std::vector<Row> PublishedRows() {
+  namespace fs = std::filesystem;
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(fs::path(plan::CatalogueFolder()) / "published")) {
+    if (entry.path().extension() == ".json") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  std::vector<Row> rows;
+  for (const fs::path& file : files) {
+    plan::Scenario scenario = plan::ReadScenario(file.string());
+    if (!scenario.published || !scenario.published->step_time) continue;
+    const std::string name = file.stem().string(), source = scenario.published->source;
+    rows.push_back({.id = name,
+                    .family = source.substr(0, source.find(',')),
+                    .source = source,
+                    .locus = "",
+                    .priority = 1,
+                    .scenario = scenario,
+                    .reason = "",
+                    .step_time = scenario.published->step_time,
+                    .memory = {},
+                    .memory_kind = "",
+                    .stage = {},
+                    .unstated = {},
+                    .assumed = {},
+                    .ignored = {}});
+  }
+  return rows;
+}
 
 Score ScoreRows(const std::vector<Row>& rows, void (*progress)(std::size_t done, std::size_t all)) {
   Score score;

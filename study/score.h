@@ -35,6 +35,10 @@ struct Score {
   std::vector<FamilyScore> families;
 };
 
+/// The catalogue's scenarios that carry a published step time, as rows: family is the source's paper, id the file's
+/// name.
+std::vector<Row> PublishedRows();
+
 /// Predicts each row and compares. A row that cannot be expressed or predicted is counted as skipped with its reason.
 ///
 /// progress  called with (done, all) after each row
