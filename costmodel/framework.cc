@@ -19,11 +19,13 @@ const std::vector<std::string> kNames = {
 
 void ReadConstants(const std::string& name, FrameworkProfile& profile) {
   const Json json = Json::File(plan::CatalogueFolder() + "/profiles/frameworks/" + name + ".json");
-  json.Allow({"kernel_time", "tensor_communication", "launch_us", "step_ms", "source", "measured"});
+  json.Allow(
+      {"kernel_time", "tensor_communication", "launch_us", "step_ms", "spread", "spread_source", "source", "measured"});
   profile.kernel_time = json.At("kernel_time").Number(0.5, 4);
   profile.tensor_communication = json.At("tensor_communication").Number(0.5, 10);
   profile.launch = Seconds(json.At("launch_us").Number(0, 1e4) * 1e-6);
   profile.step = Seconds(json.At("step_ms").Number(0, 1e5) * 1e-3);
+  profile.spread = json.At("spread").Number(0, 1);
   profile.source = {json.At("source").String(), json.At("measured").Bool()};
 }
 

@@ -21,6 +21,7 @@ struct FrameworkProfile {
   Seconds launch;                   // least time between two kernels: the host enqueues no faster
   Seconds step;                     // host time per step: launch of the step, data loading, logging
   FlashGeneration flash = FlashGeneration::kBest;
+  double spread = 0.2;  // relative half-width that holds 80 % of measured steps
   Source source;
 };
 

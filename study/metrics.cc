@@ -142,7 +142,7 @@ plan::Metrics MetricsOf(const plan::Scenario& scenario, const plan::Plan& plan, 
   m.step_time = period + host;
   m.reported_rank = BusiestRank(result);
   m.attribution = AttributionOf(plan, pricing, result, m.reported_rank, period, host);
-  const Range range = IntervalOf(scenario, m);
+  const Range range = IntervalOf(scenario, m.step_time);
   m.low = range.low;
   m.high = range.high;
 
