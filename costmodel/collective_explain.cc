@@ -24,7 +24,7 @@ std::string Describe(const plan::GroupShape& group, Bytes size) {
 
 std::vector<Term> ExplainInside(const CollectiveProfile& profile, const plan::GroupShape& group, CollectiveKind kind,
                                 Bytes size, double imbalance) {
-  const Source source{profile.link_source, profile.link_measured};
+  const Source source = LinkSource(profile, kind);
   const Choice chosen = ChosenForm(profile, kind, group.size, size.value, imbalance);
   const CollectiveForm& form = *chosen.form;
   const FormWork work = WorkOf(form.shape, kind, group.size, size.value, imbalance);
@@ -45,7 +45,7 @@ std::vector<Term> ExplainInside(const CollectiveProfile& profile, const plan::Gr
 
 std::vector<Term> ExplainCrossing(const CollectiveProfile& profile, const plan::Cluster& cluster,
                                   const plan::GroupShape& group, CollectiveKind kind, Bytes size) {
-  const Source source{profile.crossing_source, false};
+  const Source& source = profile.crossing_source;
   const CrossingChoice chosen = ChosenCrossing(profile, cluster, group, kind, size.value);
   const CrossingForm& form = *chosen.form;
   const CrossingWork work = WorkOf(form.tree, kind, group, size.value);
@@ -77,15 +77,14 @@ std::vector<Term> ExplainCollective(const CollectiveProfile& profile, const plan
                (crosses ? Text(", nic_group = %.4g GB/s", GroupNicBandwidth(profile, cluster.node, group).value / kGiga)
                         : ""),
            CollectiveTime(profile, cluster, group, kind, size, imbalance),
-           crosses ? Source{profile.crossing_source, false} : Source{profile.link_source, profile.link_measured}}};
+           crosses ? profile.crossing_source : LinkSource(profile, kind)}};
 }
 
 std::vector<Term> ExplainMessage(const CollectiveProfile& profile, const plan::Cluster& cluster, MessagePath path,
                                  Bytes size) {
   const Seconds latency = PointToPointTime(profile, cluster, path, Bytes(0));
   const Seconds total = PointToPointTime(profile, cluster, path, size);
-  const Source source =
-      path.crosses_nodes ? Source{profile.crossing_source, false} : Source{profile.link_source, profile.link_measured};
+  const Source source = path.crosses_nodes ? profile.crossing_source : LinkSource(profile, CollectiveKind::kRing);
   const std::string place = path.crosses_nodes ? Text("between nodes, %g senders a node", path.senders) : "in a node";
   return {{"message latency", "of an empty message", place, latency, source},
           {"message on the link", "time - latency", Text("size = %.6g B", size.value), total - latency, source}};

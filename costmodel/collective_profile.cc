@@ -15,7 +15,8 @@ namespace isochrone::costmodel {
 namespace {
 
 constexpr const char* kCrossingFile = "inter_node.json";
-const std::vector<std::string> kKinds = {"all_reduce", "all_gather", "reduce_scatter", "all_to_all"};
+constexpr int kMessages = kMeasuredKinds;  // index of messages after the kinds
+const std::vector<std::string> kKinds = {"all_reduce", "all_gather", "reduce_scatter", "all_to_all", "message"};
 const std::vector<std::string> kLinks = {"none", "nvswitch", "nvlink_mesh", "nvlink_pairs", "pcie"};
 const std::vector<std::string> kShapes = {"ring", "switch_reduce", "direct"};
 
@@ -110,7 +111,30 @@ std::vector<std::string> LinkFiles(const std::string& folder) {
   return files;
 }
 
+void ReadSources(const Json& json, CollectiveProfile& profile) {
+  const Json sources = json.At("sources");
+  std::vector<std::string> known = kKinds;
+  known.insert(known.end(), {"tables", "command"});
+  sources.Allow(known);
+  for (std::size_t kind = 0; kind < kKinds.size(); ++kind) {
+    profile.link_sources[kind].text = profile.name + ": " + sources.At(kKinds[kind]).String();
+  }
+  for (const Json& kind : json.At("measured").Items()) {
+    Source& source = profile.link_sources[kind.OneOf(kKinds)];
+    source.measured = true;
+    source.text += "; " + sources.At("tables").String() + "; " + sources.At("command").String();
+  }
+}
+
 }  // namespace
+
+Source LinkSource(const CollectiveProfile& profile, plan::CollectiveKind kind) {
+  if (kind == plan::CollectiveKind::kBroadcast) {
+    const Source& borrowed = profile.link_sources[static_cast<int>(plan::CollectiveKind::kAllGather)];
+    return {"borrowed from all-gather: " + borrowed.text, false};
+  }
+  return profile.link_sources[kind == plan::CollectiveKind::kRing ? kMessages : static_cast<int>(kind)];
+}
 
 CollectiveProfile ReadLinkProfile(const std::string& path) {
   const Json json = Json::File(path);
@@ -128,10 +152,7 @@ CollectiveProfile ReadLinkProfile(const std::string& path) {
   profile.message = ReadForms(json.At("message"), false);
   for (const Json& share : json.At("usable_share").Items()) profile.usable_share.push_back(share.Number(1e-3, 1));
   if (profile.usable_share.empty()) json.At("usable_share").Fail("is empty", "[1] for a switch");
-  profile.link_measured = json.At("measured").Bool();
-  for (const std::string& key : json.At("sources").Keys()) {
-    profile.link_source += (profile.link_source.empty() ? "" : "; ") + key + ": " + json.At("sources").At(key).String();
-  }
+  ReadSources(json, profile);
   return profile;
 }
 
@@ -153,9 +174,9 @@ void ReadCrossing(const std::string& path, CollectiveProfile& profile) {
   std::sort(profile.nics.begin(), profile.nics.end(), [](auto& a, auto& b) { return a.rate < b.rate; });
   profile.crossing_message = Microseconds(json, "message_us");
   profile.crossing_peer = Microseconds(json, "peer_us");
+  std::string& text = profile.crossing_source.text;
   for (const std::string& key : json.At("sources").Keys()) {
-    profile.crossing_source +=
-        (profile.crossing_source.empty() ? "" : "; ") + key + ": " + json.At("sources").At(key).String();
+    text += (text.empty() ? "" : "; ") + key + ": " + json.At("sources").At(key).String();
   }
 }
 
@@ -183,8 +204,9 @@ CollectiveProfile ReadCollectiveProfile(const plan::Node& node, const std::strin
       for (std::size_t i = 1; i < best->usable_share.size(); ++i) best->usable_share[i] /= best->link_ratio;
     }
     const bool same = best->architecture == node.gpu.architecture && std::abs(best->link_ratio - 1) < 0.02;
-    if (!same) best->link_source = "scaled by link bandwidth from " + best->name + " (" + best->link_source + ")";
-    best->link_measured = best->link_measured && same;
+    for (Source& source : best->link_sources) {
+      if (!same) source = {"scaled by link bandwidth from " + source.text, false};
+    }
   }
   ReadCrossing((std::filesystem::path(folder) / kCrossingFile).string(), *best);
   return *best;
@@ -196,8 +218,14 @@ std::string PrintLinkProfile(const CollectiveProfile& profile, const std::map<st
   out << "{\n  \"name\": " << Quoted(profile.name) << ",\n  \"link\": \""
       << kLinks[static_cast<std::size_t>(profile.link)] << "\",\n  \"architecture\": " << Quoted(profile.architecture)
       << ",\n  \"link_gb_per_s\": " << profile.link_bandwidth.value / kGiga
-      << ",\n  \"mesh_gpus\": " << profile.mesh_gpus
-      << ",\n  \"measured\": " << (profile.link_measured ? "true" : "false") << ",\n  \"usable_share\": [";
+      << ",\n  \"mesh_gpus\": " << profile.mesh_gpus << ",\n  \"measured\": [";
+  const char* separator = "";
+  for (std::size_t kind = 0; kind < kKinds.size(); ++kind) {
+    if (!profile.link_sources[kind].measured) continue;
+    out << separator << Quoted(kKinds[kind]);
+    separator = ", ";
+  }
+  out << "],\n  \"usable_share\": [";
   for (std::size_t i = 0; i < profile.usable_share.size(); ++i) out << (i ? ", " : "") << profile.usable_share[i];
   out << "],\n";
   for (int kind = 0; kind < kMeasuredKinds; ++kind) out << PrintForms(kKinds[kind], profile.forms[kind]);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "costmodel/profile.h"
 #include "plan/op.h"
 #include "plan/scenario.h"
 
@@ -61,9 +62,9 @@ struct CollectiveProfile {
   Seconds crossing_message;    // latency of one message between nodes
   Seconds crossing_peer;       // of each further peer of an all-to-all
 
-  double link_ratio = 1;  // this node's link over the profile's; bandwidths scale by it
-  bool link_measured = false;
-  std::string link_source, crossing_source;
+  double link_ratio = 1;                                // this node's link over the profile's; bandwidths scale by it
+  std::array<Source, kMeasuredKinds + 1> link_sources;  // by kind, then of messages
+  Source crossing_source;
 };
 
 /// The profile for `node`: of the files of `folder` (scenarios/profiles/links) the one of its kind of link whose mesh
@@ -72,7 +73,10 @@ struct CollectiveProfile {
 /// when no file has that kind of link, or a file is wrong.
 CollectiveProfile ReadCollectiveProfile(const plan::Node& node, const std::string& folder);
 
-/// One file. `node` is not consulted: bandwidths as measured. Throws Error on unknown or missing keys.
+/// Where the in-node price of `kind` comes from. Broadcasts borrow the forms of all-gathers and so are not measured.
+Source LinkSource(const CollectiveProfile& profile, plan::CollectiveKind kind);
+
+/// One file, bandwidths as measured. Throws Error on unknown or missing keys.
 CollectiveProfile ReadLinkProfile(const std::string& path);
 
 /// Adds what inter_node.json says to `profile`.

@@ -82,7 +82,6 @@ LinkFit FitLinkProfile(const LinkFitRequest& request) {
   profile.link_bandwidth = request.bandwidth;
   profile.mesh_gpus = request.mesh_gpus;
   profile.usable_share = request.usable_share;
-  profile.link_measured = !samples[0].empty();
   std::map<std::string, std::string> sources;
   LinkFit result;
   for (int kind = 0; kind <= kMessages; ++kind) {
@@ -93,6 +92,7 @@ LinkFit FitLinkProfile(const LinkFitRequest& request) {
       sources[kNames[kind]] = "not measured: " + base->name + " scaled by link bandwidth";
       continue;
     }
+    profile.link_sources[kind].measured = true;
     const CollectiveFit fit = FitCollective(samples[kind], request.bandwidth, request.switch_reduce, share);
     forms = fit.forms;
     sources[kNames[kind]] =

@@ -142,7 +142,8 @@ TEST_CASE("every profile: time grows with size and, beyond a node, with nodes", 
     cluster.node.link = link;
     cluster.node.link_bandwidth = BytesPerSecond(gb * 1e9);
     const CollectiveProfile profile = ReadCollectiveProfile(cluster.node, kFolder);
-    CHECK(profile.link_measured);
+    CHECK(LinkSource(profile, CollectiveKind::kAllReduce).measured);
+    CHECK_FALSE(LinkSource(profile, CollectiveKind::kBroadcast).measured);
     for (const CollectiveKind kind : kAll) {
       for (const GroupShape group :
            {GroupShape{2, 2, 1, 1}, GroupShape{8, 8, 1, 1}, GroupShape{16, 8, 2, 1}, GroupShape{64, 1, 64, 8}}) {
@@ -192,9 +193,11 @@ TEST_CASE("a link that nobody measured is scaled from the nearest and says so", 
   node.link_bandwidth = BytesPerSecond(200e9);  // H800
   const CollectiveProfile profile = ReadCollectiveProfile(node, kFolder);
   CHECK(profile.name == "nvlink4_nvswitch");
-  CHECK_FALSE(profile.link_measured);
+  for (const CollectiveKind kind : kAll) CHECK_FALSE(LinkSource(profile, kind).measured);
   CHECK(profile.link_ratio == Approx(200.0 / 450));
-  CHECK(profile.link_source.rfind("scaled by link bandwidth from nvlink4_nvswitch", 0) == 0);
+  CHECK(
+      LinkSource(profile, CollectiveKind::kAllReduce).text.rfind("scaled by link bandwidth from nvlink4_nvswitch", 0) ==
+      0);
 }
 
 TEST_CASE("another bridge between pairs leaves PCIe as it is", "[collective]") {
@@ -217,6 +220,13 @@ TEST_CASE("a domain of many servers has the NICs of all of them", "[collective]"
   cluster.node.domain_gpus = 72;
   const GroupShape whole{144, 72, 2, 1};
   CHECK(GroupNicBandwidth(Round(), cluster.node, whole).value == Approx(72 * 25e9));
+}
+
+TEST_CASE("a kind that no table measured is not called measured because another was", "[collective]") {
+  const CollectiveProfile profile = ReadLinkProfile(kFolder + "/nvlink2_mesh.json");
+  CHECK(LinkSource(profile, CollectiveKind::kAllReduce).measured);
+  CHECK_FALSE(LinkSource(profile, CollectiveKind::kAllGather).measured);
+  CHECK_FALSE(LinkSource(profile, CollectiveKind::kRing).measured);
 }
 
 TEST_CASE("a mesh of four is not taken for a mesh of eight", "[collective]") {
