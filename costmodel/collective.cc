@@ -30,6 +30,8 @@ double DomainNics(const plan::Node& node) {
   return node.nics * std::max(1.0, static_cast<double>(node.domain_gpus) / node.gpus);
 }
 
+BytesPerSecond NicRateOfGpu(const plan::Node& node) { return node.InterNode() / node.gpus; }
+
 double NicsPerGpu(const plan::Node& node) { return std::max(1.0, static_cast<double>(node.nics) / node.gpus); }
 
 /// Shares between the listed rates by straight line; the ends hold outside.
@@ -45,7 +47,7 @@ double ShareAt(const std::vector<NicShare>& nics, BytesPerSecond rate, double Ni
 
 BytesPerSecond MessageBandwidth(const CollectiveProfile& profile, const plan::Node& node, int senders) {
   const double nics = std::min(DomainNics(node) / std::max(1, senders), NicsPerGpu(node));
-  return nics * node.nic_bandwidth * ShareAt(profile.nics, node.nic_bandwidth, &NicShare::message);
+  return nics * node.nic_bandwidth * ShareAt(profile.nics, NicRateOfGpu(node), &NicShare::message);
 }
 
 /// Seconds a byte of one crossing: out of the node, over each in-node link, through a rank's own memory.
@@ -117,7 +119,7 @@ BytesPerSecond GroupNicBandwidth(const CollectiveProfile& profile, const plan::N
                                  const plan::GroupShape& group) {
   const double reach = std::min(DomainNics(node), group.per_node * NicsPerGpu(node));
   const double nics = std::min(reach, DomainNics(node) / std::max(1, group.sharing));
-  return nics * node.nic_bandwidth * ShareAt(profile.nics, node.nic_bandwidth, &NicShare::collective);
+  return nics * node.nic_bandwidth * ShareAt(profile.nics, NicRateOfGpu(node), &NicShare::collective);
 }
 
 double CrossingAllToAll(const CollectiveProfile& profile, const plan::Cluster& cluster, const plan::GroupShape& group,

@@ -44,6 +44,7 @@ struct Term;
 ///
 ///   nic_group = min(nics / sharing, p max(1, nics / gpus)) nic_bandwidth efficiency
 ///
+/// efficiency  by nics nic_bandwidth / gpus: see NicShare
 /// inside  time of the wire bytes on the in-node links by the profile's widest ring; 0 where p = 1
 /// tree    a double binary tree: N-1 edges carry half of the data up and down in each of two trees, so that the mean
 ///         node sends 2(N-1)/N of it. NCCL's tuner takes 2, and so prefers rings for large sizes even where the tree is

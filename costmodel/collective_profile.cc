@@ -166,8 +166,8 @@ void ReadCrossing(const std::string& path, CollectiveProfile& profile) {
   }
   if (!ring) json.At("forms").Fail("holds no ring", "all but all-reduce need one");
   for (const Json& item : json.At("nics").Items()) {
-    item.Allow({"gb_per_s", "collective_share", "message_share"});
-    profile.nics.push_back({Gigabytes(item, "gb_per_s"), item.At("collective_share").Number(1e-3, 1),
+    item.Allow({"gb_per_s_a_gpu", "collective_share", "message_share"});
+    profile.nics.push_back({Gigabytes(item, "gb_per_s_a_gpu"), item.At("collective_share").Number(1e-3, 1),
                             item.At("message_share").Number(1e-3, 1)});
   }
   if (profile.nics.empty()) json.At("nics").Fail("is empty", "shares of at least one rate");

@@ -37,9 +37,10 @@ struct CrossingForm {
   double bandwidth_share = 1;  // of what ring_simple reaches: low-latency protocols carry flags
 };
 
-/// What a NIC of a rate really carries: shares of its line rate for collectives and for one-to-one messages.
+/// What NICs really carry: shares of their line rate for collectives and for one-to-one messages, by the NIC bandwidth
+/// of a node over its GPUs.
 struct NicShare {
-  BytesPerSecond rate;
+  BytesPerSecond rate;  // a GPU
   double collective = 1, message = 1;
 };
 
