@@ -21,7 +21,7 @@ if(failed)
   if(REQUIRED STREQUAL "ON")
     message(FATAL_ERROR "npm cannot fetch the packages of the page:\n${said}")
   endif()
-  message(WARNING "npm cannot fetch the packages of the page; built without it:\n${said}")
+  message(WARNING "npm cannot fetch the packages of the page; built without it (delete ${SOURCE} to try again):\n${said}")
   file(WRITE ${SOURCE} "#include \"reports/html.h\"
 
 namespace isochrone::reports {
