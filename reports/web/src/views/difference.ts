@@ -61,7 +61,7 @@ function numbersCard(a: NamedAnswer, b: NamedAnswer): HTMLElement {
       h("td", { class: "num" }, x === undefined || y === undefined ? "–" : ratio(x, y)));
   });
   return card({ title: "Which numbers differ?", body: [h("div", { class: "plain-table tall", tabindex: "0", role: "region", "aria-label": "Numbers of A and B" },
-    h("table", {}, h("thead", {}, h("tr", {}, ["", "A", "B", "B over A"].map((t) => h("th", { scope: "col" }, t)))), h("tbody", {}, rows)))] });
+    h("table", {}, h("thead", {}, h("tr", {}, ["", "A", "B", "B over A"].map((t) => h("th", { scope: "col", class: t ? "num" : "" }, t)))), h("tbody", {}, rows)))] });
 }
 
 function choicesCard(a: NamedAnswer, b: NamedAnswer): HTMLElement {

@@ -49,12 +49,13 @@ function scatter(data: SweepData, state: { rows: number[] }) {
       const spread = all.length > 0 ? Math.max(...sampled(all, 5000, []).map((i) => data.time[i])) / Math.max(1e-12, data.time[edge[0] ?? all[0]]) : 1;
       const pair = (i: number) => [data.memory[i] / GIB, data.time[i], i];
       const some = sampled(all, 5000, []).map((i) => data.memory[i]);
-      const wide = Math.max(...some) / Math.max(1, Math.min(...some)) > 12;
+      const [least, most] = [Math.max(1, Math.min(...some)) / GIB, Math.max(1, ...some) / GIB];
+      const wide = most / least > 12;
       const named = (row: number) => tip(seconds(data.time[row]), [["memory", bytes(data.memory[row])], ...configuration(data, row).slice(0, 14)]);
       return {
         legend: { data: ["fits", "out of memory", "Pareto front"] },
         grid: { left: 8, right: 20, top: 42, bottom: 8 },
-        xAxis: { type: wide ? "log" : "value", logBase: 2, name: "memory of a GPU", nameLocation: "middle", nameGap: 28, scale: true, splitNumber: narrow ? 3 : 6, axisLabel: { formatter: gibTick } },
+        xAxis: { type: wide ? "log" : "value", logBase: 2, ...(wide && { min: 2 ** Math.floor(Math.log2(least)), max: 2 ** Math.ceil(Math.log2(most)) }), name: "memory of a GPU", nameLocation: "middle", nameGap: 28, scale: true, splitNumber: narrow ? 3 : 6, axisLabel: { formatter: gibTick } },
         yAxis: { type: spread > 8 ? "log" : "value", scale: true, axisLabel: { formatter: secondsTick } },
         tooltip: { trigger: "item", formatter: (p: { value: number[] }) => named(p.value[2]) },
         series: [
