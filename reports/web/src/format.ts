@@ -94,7 +94,8 @@ export function show(value: unknown, quantity: Quantity = "plain"): string {
 /// A key as words: step_time_s → "step time", bubble_over_total → "bubble over total".
 export function words(key: string): string {
   const plain = key.endsWith("_per_s") ? `${key.slice(0, -2)}_second` : key.replace(/_(s|bytes|pct)$/, "");
-  return plain.replaceAll("_", " ").replace(/\b(mfu|hfu|gpu|tflops|zero)\b/g, (w) => ({ tflops: "TFLOP/s", zero: "ZeRO" })[w] ?? w.toUpperCase());
+  return plain.replaceAll("_", " ").replace(/\b(mfu|hfu|gpu|tflops|zero|mape|ape)\b/g,
+    (w) => ({ tflops: "TFLOP/s", zero: "ZeRO", mape: "mean error", ape: "error" })[w] ?? w.toUpperCase());
 }
 
 /// `text` within `most` characters; emoji stay whole.

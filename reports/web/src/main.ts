@@ -14,10 +14,18 @@ import { overview } from "./views/overview";
 import { scaling } from "./views/scaling";
 import { sweep } from "./views/sweep";
 
+/// The answers under names without the folders that all of them share.
+function withoutCommonFolder(list: NamedAnswer[]): NamedAnswer[] {
+  const folders = list.map((a) => a.name.slice(0, a.name.lastIndexOf("/") + 1));
+  let common = folders[0] ?? "";
+  while (!folders.every((f) => f.startsWith(common))) common = common.slice(0, common.lastIndexOf("/", common.length - 2) + 1);
+  return list.map((a) => ({ ...a, name: a.name.slice(common.length) || a.name }));
+}
+
 const VIEWS: View[] = [overview, gantt, memoryOverTime, sweep, accuracy, difference, scaling, network, evaluated];
 
 const report = JSON.parse(document.getElementById("data")?.textContent ?? "{}") as Report;
-const answers = report.answers ?? [];
+const answers = withoutCommonFolder(report.answers ?? []);
 const answersOf = (view: View) => answers.filter((a) => view.takes(a.answer));
 const views = VIEWS.filter((view) => answersOf(view).length >= (view.least ?? 1));
 const state = { view: views[0]?.id ?? "", answer: 0 };

@@ -65,7 +65,8 @@ function numbersCard(a: NamedAnswer, b: NamedAnswer): HTMLElement {
 }
 
 function choicesCard(a: NamedAnswer, b: NamedAnswer): HTMLElement {
-  const differ = changed(a.answer.scenario ?? {}, b.answer.scenario ?? {});
+  const own = (key: string) => Number(!key.startsWith("strategy.")); // what was chosen, before what it was chosen for
+  const differ = changed(a.answer.scenario ?? {}, b.answer.scenario ?? {}).filter((c) => c.key !== "defaults").sort((x, y) => own(x.key) - own(y.key));
   const made = changed(a.answer.provenance ?? {}, b.answer.provenance ?? {}).filter((c) => c.key !== "date" && c.key !== "command");
   const rows = [...differ, ...made];
   return card({
