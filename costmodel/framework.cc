@@ -19,8 +19,8 @@ const std::vector<std::string> kNames = {
 
 void ReadConstants(const std::string& name, FrameworkProfile& profile) {
   const Json json = Json::File(plan::CatalogueFolder() + "/profiles/frameworks/" + name + ".json");
-  json.Allow(
-      {"kernel_time", "tensor_communication", "launch_us", "step_ms", "spread", "spread_source", "source", "measured"});
+  json.Allow({"kernel_time", "tensor_communication", "launch_us", "step_ms", "spread", "spread_source", "fitted_rows",
+              "source", "measured"});
   profile.kernel_time = json.At("kernel_time").Number(0.5, 4);
   profile.tensor_communication = json.At("tensor_communication").Number(0.5, 10);
   profile.launch = Seconds(json.At("launch_us").Number(0, 1e4) * 1e-6);
@@ -33,7 +33,7 @@ void ReadConstants(const std::string& name, FrameworkProfile& profile) {
 void ReadSustained(const plan::Gpu& gpu, FrameworkProfile& profile) {
   const std::string folder = plan::CatalogueFolder() + "/profiles/sustained/", own = folder + gpu.name + ".json";
   const Json json = Json::File(std::filesystem::exists(own) ? own : folder + gpu.architecture + ".json");
-  json.Allow({"clock", "source", "measured"});
+  json.Allow({"clock", "fitted_rows", "source", "measured"});
   profile.sustained_clock = json.At("clock").Number(0.3, 1);
   profile.sustained_source = {json.At("source").String(), json.At("measured").Bool()};
 }
@@ -72,6 +72,16 @@ FrameworkProfile FrameworkOf(const std::string& framework, const plan::Gpu& gpu,
   if (framework == "fsdp") profile.flash = compiled ? FlashGeneration::kFlash2 : FlashGeneration::kFlash1;
   if (gpu.architecture == "ampere" && profile.flash == FlashGeneration::kBest) profile.flash = FlashGeneration::kFlash2;
   return profile;
+}
+
+std::set<std::string> FittedRows() {
+  std::set<std::string> ids;
+  for (const char* folder : {"/profiles/frameworks", "/profiles/sustained"}) {
+    for (const auto& entry : std::filesystem::directory_iterator(plan::CatalogueFolder() + folder)) {
+      for (const Json& id : Json::File(entry.path().string()).At("fitted_rows").Items()) ids.insert(id.String());
+    }
+  }
+  return ids;
 }
 
 EfficiencyProfile Sustained(EfficiencyProfile profile, double clock) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 
 #include "base/units.h"
@@ -29,6 +30,9 @@ struct FrameworkProfile {
 /// has the profile of megatron_lm_2021. Throws Error with the known names.
 FrameworkProfile FrameworkOf(const std::string& framework, const plan::Gpu& gpu, bool compiled,
                              plan::Sharding sharding);
+
+/// Ids of the published rows that any framework profile or sustained clock of the catalogue was fitted to.
+std::set<std::string> FittedRows();
 
 /// `profile` with everything that follows the clock of the multiprocessors slowed to `clock` of it: tensor-core rates
 /// and the caches that feed them. Memory keeps its own clock.

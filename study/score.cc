@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "base/error.h"
 #include "base/statistics.h"
@@ -26,9 +27,10 @@ std::string GroupOf(const Row& row) {
   return key + "/" + s.cluster.node.gpu.name + "/" + s.strategy.framework;
 }
 
-ScoredRow ScoreRow(const Row& row) {
+ScoredRow ScoreRow(const Row& row, const std::set<std::string>& fitted) {
   ScoredRow scored{.id = row.id,
                    .family = row.family,
+                   .role = fitted.count(row.id) ? "fit" : "held_out",
                    .status = "skipped",
                    .reason = row.reason,
                    .assumed = row.assumed,
@@ -129,8 +131,9 @@ std::vector<Row> PublishedRows() {
 
 Score ScoreRows(const std::vector<Row>& rows, void (*progress)(std::size_t done, std::size_t all)) {
   Score score;
+  const std::set<std::string> fitted = costmodel::FittedRows();
   for (const Row& row : rows) {
-    score.rows.push_back(ScoreRow(row));
+    score.rows.push_back(ScoreRow(row, fitted));
     if (progress) progress(score.rows.size(), rows.size());
   }
   std::map<std::pair<std::string, std::string>, std::vector<const ScoredRow*>> families;
