@@ -1,0 +1,92 @@
+#pragma once
+
+#include <array>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "sim/network/expand.h"
+
+namespace isochrone::sim::network {
+
+/// Builds an ExpandedStep: prologue, tasks, messages, side tasks, epilogue, in that order. A unit is a replica of a
+/// pipeline rank, numbered rank · replicas + replica; a lane is one of its tensor ranks.
+class Expander {
+ public:
+  Expander(const plan::Plan& plan, const StepCosts& costs, const Topology& topology,
+           const std::vector<int>& host_of_rank);
+  ExpandedStep Take() { return std::move(step_); }
+
+ private:
+  struct TaskEnds {
+    int first = -1, last = -1;  // activities
+  };
+  /// A point of a rank's order that a side task starts after, or that waits for one.
+  struct Anchored {
+    int task = 0;
+    double progress = 0;
+    bool release = true;
+    int side = 0;
+  };
+  /// Activities of a unit at those two points.
+  struct SideGates {
+    int release = -1, before = -1;
+  };
+  struct StepOps {
+    const std::vector<std::vector<plan::Op>>& ops;
+    const std::vector<std::vector<double>>& seconds;
+    plan::SpanKind kind;
+  };
+
+  // expander.cc: the pipeline
+  void AddTasks();
+  void AddUnitTasks(int unit, const std::vector<Anchored>& anchors);
+  void AddAnchor(int unit, const Anchored& anchor);
+  void AddMessages();
+  void SendAfter(int rank, int position, int chunk, int microbatch, bool backward);
+  void AddMessage(int from, int position, int to, int consumer);
+  void EndTasks();
+  std::vector<Anchored> AnchorsOf(int rank) const;
+  double WorkOf(int rank, const plan::Task& task) const;
+  double Alone(int from, int to);
+
+  // expander_ops.cc: side tasks, prologue, epilogue
+  void AddSideTasks();
+  void AddOps(const StepOps& step, bool barrier);
+  void AddNext(const StepOps& step, const std::vector<int>& ranks, std::vector<std::size_t>* at);
+  void Meet(const std::vector<int>& ranks);
+  /// Adds `op` on all replicas of `ranks`; unit u starts after begin[u] (-1: at once) and ends with the result.
+  std::vector<int> AddOp(const plan::Op& op, const std::vector<double>& seconds, const std::vector<int>& ranks,
+                         const std::vector<int>& begin);
+  std::vector<int> AddCollective(const plan::Op& op, const std::vector<int>& ranks, const std::vector<int>& begin);
+
+  /// Puts `activity` at the end of the unit's compute stream.
+  int Chain(int unit, int activity);
+  int Instant(int unit) { return step_.graph.AddCompute(HostOf(unit, 0), Seconds(0)); }
+  void After(int before, int after) {
+    if (before >= 0) step_.graph.AddDependency(before, after);
+  }
+  int Units() const { return ranks_ * replicas_; }
+  int WorldRank(int unit, int lane) const;
+  int UnitOf(int world_rank) const;
+  int HostOf(int unit, int lane) const { return host_of_rank_[WorldRank(unit, lane)]; }
+  bool IsShown(int unit) const { return unit % replicas_ == 0; }
+  int NameOf(const plan::Op& op);
+
+  const plan::Plan& plan_;
+  const StepCosts& costs_;
+  const Topology& topology_;
+  const std::vector<int>& host_of_rank_;
+  int ranks_, replicas_, lanes_, chunks_;
+  ExpandedStep step_;
+  std::vector<int> tail_;                      // [unit] last activity of the compute stream, -1: none
+  std::vector<int> before_tasks_;              // [unit]
+  std::vector<std::vector<TaskEnds>> tasks_;   // [unit][position in the order]
+  std::array<std::vector<int>, 2> position_;   // [backward][slot · microbatches + microbatch] in the rank's order
+  std::vector<int> sending_;                   // [unit · lanes + lane] its last message, -1: none
+  std::vector<std::vector<SideGates>> gates_;  // [side task][replica]
+  std::unordered_map<int, double> alone_;      // [from unit · units + to unit] seconds of a message alone
+  Seconds gather_{0};                          // of a scattered message, once it is there
+};
+
+}  // namespace isochrone::sim::network

@@ -1,0 +1,100 @@
+#include "sim/network/link_report.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "sim/network/route_table.h"
+
+namespace isochrone::sim::network {
+
+namespace {
+
+struct Under {
+  double time;
+  int change;  // +1: a message enters, -1: it has left
+  bool operator<(const Under& o) const { return std::tie(time, change) < std::tie(o.time, o.change); }
+};
+
+/// Sweeps over the instants at which messages enter and leave a link.
+void MeasureSharing(std::vector<Under>* instants, LinkLoad* load) {
+  std::sort(instants->begin(), instants->end());
+  int now = 0;
+  double since = 0;
+  bool was_shared = false;
+  for (const Under& u : *instants) {
+    const Seconds passed(u.time - since);
+    if (now >= 1) load->busy += passed;
+    if (now >= 2 && passed.value > 0) {
+      load->shared += passed;
+      if (!was_shared) load->first_shared = Seconds(since);
+      was_shared = true;
+      load->last_shared = Seconds(u.time);
+    }
+    now += u.change;
+    since = u.time;
+    load->most_at_once = std::max(load->most_at_once, now);
+  }
+}
+
+}  // namespace
+
+std::vector<LinkLoad> LoadsOf(const NetworkGraph& graph, const Topology& topology, const Played& played, int most) {
+  const RouteTable routes(graph, topology, LimitBy::kEveryLink);
+  const std::vector<Link>& links = topology.Links();
+  std::vector<LinkLoad> loads(links.size());
+  const auto pressure = [&](int l) { return loads[l].bytes / links[l].bandwidth; };
+  for (int i = 0; i < graph.Size(); ++i)
+    if (routes.Of(i) >= 0)
+      for (const int l : routes.Links(routes.Of(i))) loads[l].bytes += Bytes(graph.At(i).amount);
+  for (int i = 0; i < graph.Size(); ++i) {
+    const int r = routes.Of(i);
+    if (r < 0) continue;
+    const auto path = routes.Links(r);
+    const int busiest =
+        *std::max_element(path.begin(), path.end(), [&](int a, int b) { return pressure(a) < pressure(b); });
+    const double alone = graph.At(i).extra_latency + routes.Latency(r) + graph.At(i).amount / routes.Bandwidth(r);
+    loads[busiest].delay += Max(Seconds(0), played.end[i] - played.start[i] - Seconds(alone));
+  }
+
+  std::vector<int> order;
+  for (int l = 0; l < static_cast<int>(links.size()); ++l) {
+    loads[l].link = l;
+    if (loads[l].bytes.value > 0) order.push_back(l);
+  }
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
+    if (loads[a].delay != loads[b].delay) return loads[b].delay < loads[a].delay;
+    return pressure(b) < pressure(a);
+  });
+  order.resize(std::min<std::size_t>(order.size(), most));
+
+  std::vector<int> reported(links.size(), -1);
+  for (std::size_t k = 0; k < order.size(); ++k) reported[order[k]] = static_cast<int>(k);
+  std::vector<std::vector<Under>> instants(order.size());
+  std::vector<std::map<int, LabelLoad>> labels(order.size());
+  for (int i = 0; i < graph.Size(); ++i) {
+    const int r = routes.Of(i);
+    if (r < 0) continue;
+    const Activity& a = graph.At(i);
+    for (const int l : routes.Links(r)) {
+      if (reported[l] < 0) continue;
+      instants[reported[l]].push_back({played.start[i].value + a.extra_latency + routes.Latency(r), +1});
+      instants[reported[l]].push_back({played.end[i].value, -1});
+      LabelLoad& label = labels[reported[l]][a.label];
+      label.label = a.label;
+      ++label.messages;
+      label.bytes += Bytes(a.amount);
+    }
+  }
+  std::vector<LinkLoad> result;
+  for (std::size_t k = 0; k < order.size(); ++k) {
+    result.push_back(loads[order[k]]);
+    MeasureSharing(&instants[k], &result.back());
+    for (const auto& [unused, label] : labels[k]) result.back().labels.push_back(label);
+    std::stable_sort(result.back().labels.begin(), result.back().labels.end(),
+                     [](const LabelLoad& a, const LabelLoad& b) { return b.bytes < a.bytes; });
+  }
+  return result;
+}
+
+}  // namespace isochrone::sim::network

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <vector>
+
+#include "plan/plan.h"
+#include "sim/event.h"
+#include "sim/network/expand.h"
+#include "sim/network/link_report.h"
+
+namespace isochrone::sim::network {
+
+enum class EngineChoice {
+  kMaxMin,       // ours: faster, the same answer
+  kSimGrid,      // the cross-check
+  kUncontended,  // every message alone on the wire
+};
+
+struct NetworkOptions {
+  EngineChoice engine = EngineChoice::kMaxMin;
+  bool with_timeline = false;
+  int links_in_report = 10;
+};
+
+struct NetworkStep {
+  StepResult step;              // as sim::Simulate gives it, of each pipeline rank's first replica
+  Seconds uncontended;          // makespan of the same step with every message alone on the wire
+  std::vector<LinkLoad> links;  // LoadsOf; labels are plan::Stream
+  int activities = 0, messages = 0;
+};
+
+/// A step over a real network: Expand, played, every rank's time accounted for as sim::Simulate does it.
+///
+/// host_of_rank  of each world rank; empty: rank r runs on host r
+/// Requires  as Expand; Topology has a host for each rank
+NetworkStep SimulateOnNetwork(const plan::Plan& plan, const StepCosts& costs, const Topology& topology,
+                              std::vector<int> host_of_rank, const NetworkOptions& options);
+
+}  // namespace isochrone::sim::network

@@ -1,0 +1,151 @@
+// The network engine beside the event engine: equal where nothing is shared.
+#include "sim/network/network_step.h"
+
+#include <catch2/catch.hpp>
+
+#include "tests/sim/network/clusters.h"
+
+using namespace isochrone;
+using namespace isochrone::sim;
+using namespace isochrone::sim::network;
+using plan::MessageMode;
+using plan::ScheduleKind;
+
+namespace {
+
+constexpr double kMessage = 25e6, kMessageTime = 2.5e-6 + 1e-3;  // over one card of Crossbar and EightGpuNodes
+
+plan::Plan PlanOf(ScheduleKind kind, int ranks, int chunks, int microbatches, MessageMode mode) {
+  plan::Plan p;
+  p.schedule = plan::BuildSchedule({kind, ranks, chunks, microbatches});
+  p.layout.pp = ranks;
+  p.messages = mode;
+  p.message_bytes = Bytes(kMessage);
+  return p;
+}
+
+StepCosts CostsOf(const plan::Plan& p) {
+  return UniformCosts(p.schedule, {Seconds(2e-3), Seconds(2.5e-3), Seconds(1.5e-3), Seconds(kMessageTime)});
+}
+
+plan::Op CollectiveOf(plan::Group group, double bytes, plan::CollectiveKind kind = plan::CollectiveKind::kAllReduce) {
+  plan::Op op;
+  op.name = "reduce";
+  op.stream = plan::Stream::kData;
+  op.kind = plan::Collective{kind, group, Bytes(bytes), plan::Dtype::kFp32, 1};
+  return op;
+}
+
+const std::vector<EngineChoice> kAll = {EngineChoice::kUncontended, EngineChoice::kMaxMin, EngineChoice::kSimGrid};
+
+void CheckEqual(const plan::Plan& p, const StepCosts& costs, const Topology& topology,
+                const std::vector<EngineChoice>& engines) {
+  const StepResult expected = Simulate(p, costs, true);
+  for (const EngineChoice engine : engines) {
+    INFO("engine " << static_cast<int>(engine));
+    NetworkOptions options;
+    options.engine = engine;
+    options.with_timeline = true;
+    const StepResult got = SimulateOnNetwork(p, costs, topology, {}, options).step;
+    CHECK(got.makespan == Approx(expected.makespan).epsilon(1e-6));
+    REQUIRE(got.ranks.size() == expected.ranks.size());
+    for (std::size_t r = 0; r < got.ranks.size(); ++r) {
+      CHECK(got.ranks[r].Sum() == Approx(got.makespan).epsilon(1e-6));
+      CHECK(got.ranks[r].busy == Approx(expected.ranks[r].busy).epsilon(1e-6));
+      CHECK(got.rank_end[r] == Approx(expected.rank_end[r]).epsilon(1e-6));
+    }
+    for (std::size_t i = 0; i < expected.timeline.spans.size(); ++i) {
+      const plan::Span &a = got.timeline.spans.at(i), &b = expected.timeline.spans[i];
+      CHECK(a.rank == b.rank);
+      CHECK(a.start == Approx(b.start).margin(1e-8));
+      CHECK(a.end == Approx(b.end).margin(1e-8));
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("without contention the network engine plays every schedule like the event engine", "[network][step]") {
+  const Topology topology(Crossbar(4));
+  for (const MessageMode mode : {MessageMode::kOverlapped, MessageMode::kBlocking}) {
+    for (const ScheduleKind kind :
+         {ScheduleKind::kGpipe, ScheduleKind::k1f1b, ScheduleKind::kInterleaved1f1b, ScheduleKind::kZbH1,
+          ScheduleKind::kZbH2, ScheduleKind::kZbV, ScheduleKind::kDualPipe, ScheduleKind::kDualPipeV}) {
+      const bool two = kind == ScheduleKind::kInterleaved1f1b || kind == ScheduleKind::kZbV ||
+                       kind == ScheduleKind::kDualPipe || kind == ScheduleKind::kDualPipeV;
+      INFO(plan::NameOf(kind) << (mode == MessageMode::kBlocking ? ", blocking" : ", overlapped"));
+      plan::Plan p;
+      try {
+        p = PlanOf(kind, 4, two ? 2 : 1, 8, mode);
+      } catch (const std::exception&) {
+        continue;  // a schedule that this build does not make yet
+      }
+      // in schedules with several chunks a rank may get two messages at once, which meet at its port
+      CheckEqual(p, CostsOf(p), topology, two ? std::vector<EngineChoice>{EngineChoice::kUncontended} : kAll);
+    }
+  }
+}
+
+TEST_CASE("replicas and tensor ranks add no time of their own", "[network][step]") {
+  // 2 stages x 2 replicas x 4 tensor ranks on rails of their own: messages cut by 4 and gathered inside the node
+  ClusterShape shape = EightGpuNodes(2);
+  shape.fabric.kind = FabricKind::kRailOptimised;
+  shape.fabric.nodes_per_leaf = 2;
+  plan::Plan p = PlanOf(ScheduleKind::k1f1b, 2, 1, 4, MessageMode::kBlocking);
+  p.layout = {.tp = 4, .cp = 1, .dp = 2, .pp = 2};
+  p.message_scatter_gather = true;
+  const double message = 2.5e-6 + kMessage / 4 / 25e9 + 3 * (2e-6 + kMessage / 4 / 300e9);
+  StepCosts costs = UniformCosts(p.schedule, {Seconds(2e-3), Seconds(2e-3), Seconds(2e-3), Seconds(message)});
+  CheckEqual(p, costs, Topology(shape), kAll);
+  p.message_scatter_gather = false;
+  costs = UniformCosts(p.schedule, {Seconds(2e-3), Seconds(2e-3), Seconds(2e-3), Seconds(kMessageTime)});
+  CheckEqual(p, costs, Topology(shape), kAll);
+}
+
+TEST_CASE("a reduction beside the backward pass meets the pipeline's messages on the card", "[network][step]") {
+  // 2 stages x 2 replicas, each GPU with one card. The last stage reduces 50 MB after its only backward pass, just as
+  // it sends 25 MB back: ring of 2, two steps of 25 MB each way.
+  plan::Plan p = PlanOf(ScheduleKind::k1f1b, 2, 1, 1, MessageMode::kOverlapped);
+  p.layout = {.tp = 1, .cp = 1, .dp = 2, .pp = 2};
+  plan::SideTask side;
+  side.rank = 1;
+  side.op = CollectiveOf(plan::Group::kData, 50e6);
+  side.after = {0 + 1, 1.0};
+  p.side = {side};
+  StepCosts costs = CostsOf(p);
+  costs.side = {1.0};  // not used: the messages take what they take
+  const NetworkStep alone = SimulateOnNetwork(p, costs, Topology(Crossbar(4)), {}, {});
+  // F0 2 ms, message, F1 2 ms, B1 4 ms; then the gradient and the first ring step share the card for 2 ms, the second
+  // step has it alone
+  const double backward_done = 2e-3 + kMessageTime + 2e-3 + 4e-3;
+  CHECK(alone.step.rank_end[1] == Approx(backward_done + 2 * 2.5e-6 + 2e-3 + 1e-3).epsilon(1e-3));
+  CHECK(alone.step.makespan == Approx(backward_done + 2.5e-6 + 2e-3 + 4e-3).epsilon(1e-3));
+  CHECK(alone.uncontended.value == Approx(backward_done + kMessageTime + 4e-3).epsilon(1e-3));
+  REQUIRE_FALSE(alone.links.empty());
+  const LinkLoad& worst = alone.links[0];
+  CHECK(worst.delay.value == Approx(2 * 1e-3).epsilon(0.01));  // the gradient and the ring's first step, 1 ms each
+  CHECK(worst.shared.value == Approx(2e-3).epsilon(0.01));
+  CHECK(worst.first_shared.value == Approx(backward_done).epsilon(0.01));
+  CHECK(worst.most_at_once == 2);
+  REQUIRE(worst.labels.size() == 2);
+  CHECK(worst.labels[0].label == static_cast<int>(plan::Stream::kData));
+  CHECK(worst.labels[0].bytes.value == Approx(50e6));
+  CHECK(worst.labels[1].label == static_cast<int>(plan::Stream::kPipeline));
+}
+
+TEST_CASE("an epilogue's reductions run over the network, its other ops take their price", "[network][step]") {
+  plan::Plan p = PlanOf(ScheduleKind::k1f1b, 2, 1, 2, MessageMode::kBlocking);
+  p.layout = {.tp = 1, .cp = 1, .dp = 2, .pp = 2};
+  const plan::Op norm = CollectiveOf(plan::Group::kModel, 8), tied = CollectiveOf(plan::Group::kEmbedding, 25e6);
+  p.epilogue = {{tied, CollectiveOf(plan::Group::kDataContext, 50e6), norm}, {tied, norm}};
+  StepCosts costs = CostsOf(p);
+  costs.epilogue = {{9, 9, 1e-3}, {9, 1e-3}};
+  const StepResult tasks = Simulate(PlanOf(ScheduleKind::k1f1b, 2, 1, 2, MessageMode::kBlocking), CostsOf(p), false);
+  const NetworkStep got = SimulateOnNetwork(p, costs, Topology(Crossbar(4)), {}, {});
+  // both replicas: ring of 2 over 25 MB, then ring of 2 over 50 MB on the first stage, then the norm for all
+  const double embedding = 2 * (2.5e-6 + 0.5e-3), data = 2 * (2.5e-6 + 1e-3);
+  CHECK(got.step.makespan == Approx(tasks.makespan + embedding + data + 1e-3).epsilon(1e-6));
+  CHECK(got.step.ranks[0].epilogue == Approx(embedding + data + 1e-3).epsilon(1e-6));
+  CHECK(got.step.ranks[1].barrier == Approx(data + tasks.rank_end[0] - tasks.rank_end[1]).epsilon(1e-6));
+  CHECK(got.step.ranks[1].Sum() == Approx(got.step.makespan).epsilon(1e-9));
+}
