@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/table.h"
 #include "base/text.h"
+#include "cli/network_answer.h"
 #include "cli/timeline_json.h"
 #include "cli/version.h"
 #include "plan/strategy.h"
@@ -131,6 +132,7 @@ std::string PredictionJson(const study::Prediction& p, const costmodel::Costs& c
     answer["published"] = {{"step_time_s", p.scenario.published->step_time->value},
                            {"source", p.scenario.published->source}};
   }
+  if (p.network) answer["network"] = NetworkJson(*p.network);
   if (with_timeline) AddTimeline(p, answer);
   answer["warnings"] = m.warnings;
   answer["provenance"] = {{"version", Version()}, {"commit", Commit()}, {"command", command}};
@@ -163,6 +165,7 @@ std::string PredictionText(const study::Prediction& p) {
                Number{100 * (m.attribution.Sum() / m.step_time), 1}});
   out << time.Text() << "\n";
 
+  if (p.network) out << NetworkText(*p.network);
   Table memory({{"stage", "stage", ""},
                 {"parameters", "parameters", "GiB"},
                 {"gradients", "gradients", "GiB"},

@@ -15,18 +15,22 @@ Verb PredictVerb() {
           .declare = [](Options& options) {
             struct Asked {
               std::string scenario;
-              std::size_t fidelity = static_cast<std::size_t>(study::Fidelity::kEvent);
+              std::size_t fidelity = static_cast<std::size_t>(study::Fidelity::kEvent), engine = 0;
               bool json = false, timeline = false;
             };
             auto asked = std::make_shared<Asked>();
             options.Positional(asked->scenario, "scenario", "a scenario file");
             options.Choice(asked->fidelity, "--fidelity", study::FidelityNames(), "how closely to look");
+            options.Choice(asked->engine, "--network-engine", {"max_min", "simgrid"},
+                           "what plays the network fidelity: our solver, or SimGrid as a cross-check");
             options.Flag(asked->json, "--json", "print the answer as JSON");
             options.Flag(asked->timeline, "--timeline", "with --json: every task's start and end");
             return [asked] {
               const plan::Scenario scenario = plan::ReadScenario(asked->scenario);
-              const study::Prediction p = study::Predict(
-                  scenario, {.fidelity = static_cast<study::Fidelity>(asked->fidelity), .timeline = asked->timeline});
+              const study::Prediction p =
+                  study::Predict(scenario, {.fidelity = static_cast<study::Fidelity>(asked->fidelity),
+                                            .timeline = asked->timeline,
+                                            .engine = static_cast<sim::network::EngineChoice>(asked->engine)});
               const std::string text = asked->json
                                            ? PredictionJson(p, study::CostsOf(scenario),
                                                             "isochrone predict " + asked->scenario, asked->timeline)

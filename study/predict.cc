@@ -99,6 +99,18 @@ void Warn(Prediction& p) {
   m.warnings.insert(m.warnings.end(), p.scenario.notes.begin(), p.scenario.notes.end());
 }
 
+/// Plays the step over the network in place of the event engine's; by how much later it ends.
+Seconds TakeNetwork(Prediction& p, const PredictOptions& options) {
+  p.network = PlayOnNetwork(p.scenario, p.plan, p.pricing, options.engine, options.timeline);
+  const sim::network::NetworkStep& played = p.network->step;
+  const Seconds later(played.step.makespan - p.result.makespan);
+  p.result = played.step;
+  p.pricing.step.side = played.side;
+  if (!p.plan.prologue.empty()) p.pricing.step.prologue = played.prologue;
+  if (!p.plan.epilogue.empty()) p.pricing.step.epilogue = played.epilogue;
+  return later;
+}
+
 }  // namespace
 
 const std::vector<std::string>& FidelityNames() {
@@ -118,7 +130,8 @@ Prediction Predict(const plan::Scenario& scenario, const PredictOptions& options
   p.plan = PlanOf(scenario, costs);
   p.pricing = PriceOf(p.plan, costs);
   p.result = sim::Simulate(p.plan, p.pricing.step, options.timeline);
-  const Seconds period = sim::SteadyPeriod(p.plan, p.pricing.step);
+  Seconds period = sim::SteadyPeriod(p.plan, p.pricing.step);
+  if (options.fidelity == Fidelity::kNetwork) period += TakeNetwork(p, options);
   p.metrics = MetricsOf(scenario, p.plan, p.pricing, p.result, period, costs.HostTimePerStep());
   p.operations = OperationsOf(p.plan, p.pricing, p.metrics.reported_rank);
   Warn(p);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "plan/plan.h"
 #include "plan/scenario.h"
 #include "sim/event.h"
+#include "study/network.h"
 #include "study/pricing.h"
 
 namespace isochrone::study {
@@ -18,6 +20,7 @@ const std::vector<std::string>& FidelityNames();
 struct PredictOptions {
   Fidelity fidelity = Fidelity::kEvent;
   bool timeline = false;
+  sim::network::EngineChoice engine = sim::network::EngineChoice::kMaxMin;  // of the network fidelity
 };
 
 /// One kind of op over the whole step, on the reported rank.
@@ -38,6 +41,7 @@ struct Prediction {
   sim::StepResult result;
   std::vector<OperationLine> operations;  // longest first
   Fidelity fidelity = Fidelity::kEvent;
+  std::optional<NetworkAnswer> network;  // at network fidelity; then `pricing.step` has what ops took on it
 };
 
 /// How long one step of `scenario` takes, what fits, where the time goes.

@@ -10,6 +10,8 @@ namespace isochrone::sim::network {
 
 namespace {
 
+constexpr double kRounding = 1e-6;  // of a message's time alone
+
 struct Under {
   double time;
   int change;  // +1: a message enters, -1: it has left
@@ -37,24 +39,49 @@ void MeasureSharing(std::vector<Under>* instants, LinkLoad* load) {
   }
 }
 
+/// Bytes of each label on each link.
+class LabelBytes {
+ public:
+  LabelBytes(const NetworkGraph& graph, const RouteTable& routes, std::size_t links) : links_(links) {
+    for (int i = 0; i < graph.Size(); ++i) {
+      if (routes.Of(i) < 0) continue;
+      const auto [at, is_new] = index_.try_emplace(graph.At(i).label, static_cast<int>(index_.size()));
+      if (is_new) bytes_.resize(index_.size() * links_, 0.0);
+      for (const int l : routes.Links(routes.Of(i))) bytes_[at->second * links_ + l] += graph.At(i).amount;
+    }
+  }
+  double Of(int label, int link) const { return bytes_[index_.at(label) * links_ + link]; }
+  double Of(int link) const {
+    double sum = 0;
+    for (std::size_t k = 0; k < index_.size(); ++k) sum += bytes_[k * links_ + link];
+    return sum;
+  }
+
+ private:
+  std::size_t links_;
+  std::map<int, int> index_;
+  std::vector<double> bytes_;  // [label][link]
+};
+
 }  // namespace
 
 std::vector<LinkLoad> LoadsOf(const NetworkGraph& graph, const Topology& topology, const Played& played, int most) {
   const RouteTable routes(graph, topology, LimitBy::kEveryLink);
   const std::vector<Link>& links = topology.Links();
+  const LabelBytes bytes(graph, routes, links.size());
   std::vector<LinkLoad> loads(links.size());
+  for (std::size_t l = 0; l < links.size(); ++l) loads[l].bytes = Bytes(bytes.Of(static_cast<int>(l)));
   const auto pressure = [&](int l) { return loads[l].bytes / links[l].bandwidth; };
-  for (int i = 0; i < graph.Size(); ++i)
-    if (routes.Of(i) >= 0)
-      for (const int l : routes.Links(routes.Of(i))) loads[l].bytes += Bytes(graph.At(i).amount);
   for (int i = 0; i < graph.Size(); ++i) {
     const int r = routes.Of(i);
     if (r < 0) continue;
+    const Activity& a = graph.At(i);
+    const double alone = a.extra_latency + routes.Latency(r) + a.amount / routes.Bandwidth(r);
+    const Seconds late = played.end[i] - played.start[i] - Seconds(alone);
+    if (late.value <= kRounding * alone) continue;
     const auto path = routes.Links(r);
-    const int busiest =
-        *std::max_element(path.begin(), path.end(), [&](int a, int b) { return pressure(a) < pressure(b); });
-    const double alone = graph.At(i).extra_latency + routes.Latency(r) + graph.At(i).amount / routes.Bandwidth(r);
-    loads[busiest].delay += Max(Seconds(0), played.end[i] - played.start[i] - Seconds(alone));
+    const auto own = [&](int l) { return bytes.Of(a.label, l) / links[l].bandwidth.value; };
+    loads[*std::max_element(path.begin(), path.end(), [&](int x, int y) { return own(x) < own(y); })].delay += late;
   }
 
   std::vector<int> order;

@@ -17,7 +17,7 @@ struct LabelLoad {
 struct LinkLoad {
   int link = 0;  // of Topology::Links
   Bytes bytes;
-  Seconds delay;   // by which its messages ended later than alone, summed over those that have no busier link
+  Seconds delay;   // by which its messages ended later than alone, summed over those that it is to blame for
   Seconds busy;    // with at least one message under way
   Seconds shared;  // with at least two
   Seconds first_shared, last_shared;
@@ -27,7 +27,7 @@ struct LinkLoad {
 
 /// Which links delayed messages, when, and who shared them: the `most` links with the longest delay, then with the most
 /// bytes for their bandwidth. A message occupies all its links from the end of its latency to its own end; what it lost
-/// against being alone is booked on the link of its route with the most bytes for its bandwidth.
+/// against being alone is booked on the link of its route with the most bytes of its label for its bandwidth.
 std::vector<LinkLoad> LoadsOf(const NetworkGraph& graph, const Topology& topology, const Played& played, int most);
 
 }  // namespace isochrone::sim::network

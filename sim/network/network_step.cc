@@ -27,6 +27,11 @@ std::vector<Interval> UnderWay(const std::vector<int>& messages, const Played& p
   return joined;
 }
 
+double BeginOf(const Mark& mark, const Played& played) {
+  if (mark.first >= 0) return played.start[mark.first].value;
+  return mark.begin_after >= 0 ? played.end[mark.begin_after].value : 0;
+}
+
 /// Splits a rank's time: tasks are busy, gaps between them message where one is under way, else bubble.
 class Accountant {
  public:
@@ -48,7 +53,7 @@ class Accountant {
     use.side += EndOf(step_.side_end[rank]) - EndOf(step_.tasks_end[rank]);
     for (const Mark& mark : step_.marks)
       if (mark.rank == rank && mark.kind == plan::SpanKind::kEpilogue)
-        use.epilogue += EndOf(mark.last) - EndOf(mark.begin_after);
+        use.epilogue += EndOf(mark.last) - BeginOf(mark, played_);
     use.barrier = EndOf(step_.epilogue_end[rank]) - EndOf(step_.side_end[rank]) - use.epilogue;
     use.bubble += played_.makespan.value - EndOf(step_.epilogue_end[rank]);
     return use;
@@ -78,11 +83,8 @@ plan::Timeline TimelineOf(const ExpandedStep& step, const Played& played, int ra
   timeline.end = played.makespan.value;
   timeline.names = step.names;
   for (const Mark& mark : step.marks) {
-    const double begin = mark.first >= 0         ? played.start[mark.first].value
-                         : mark.begin_after >= 0 ? played.end[mark.begin_after].value
-                                                 : 0;
     timeline.spans.push_back(
-        {begin, played.end[mark.last].value, mark.rank, mark.kind, mark.stream, mark.task, mark.name});
+        {BeginOf(mark, played), played.end[mark.last].value, mark.rank, mark.kind, mark.stream, mark.task, mark.name});
   }
   std::stable_sort(timeline.spans.begin(), timeline.spans.end(), [](const plan::Span& a, const plan::Span& b) {
     return std::tie(a.rank, a.stream, a.start) < std::tie(b.rank, b.stream, b.start);
@@ -122,6 +124,14 @@ NetworkStep SimulateOnNetwork(const plan::Plan& plan, const StepCosts& costs, co
   for (const Activity& a : step.graph.Activities()) result.messages += a.IsMessage();
   result.step.makespan = played.makespan.value;
   result.step.peak_in_flight = plan::PeakInFlight(plan.schedule);
+  result.prologue.resize(ranks);
+  result.epilogue.resize(ranks);
+  for (const Mark& mark : step.marks) {
+    const double lasts = played.end[mark.last].value - BeginOf(mark, played);
+    if (mark.kind == plan::SpanKind::kSide) result.side.push_back(lasts);
+    if (mark.kind == plan::SpanKind::kPrologue) result.prologue[mark.rank].push_back(lasts);
+    if (mark.kind == plan::SpanKind::kEpilogue) result.epilogue[mark.rank].push_back(lasts);
+  }
   Accountant accountant(step, played);
   for (int rank = 0; rank < ranks; ++rank) {
     result.step.ranks.push_back(accountant.Of(rank));

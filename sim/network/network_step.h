@@ -26,6 +26,8 @@ struct NetworkStep {
   Seconds uncontended;          // makespan of the same step with every message alone on the wire
   std::vector<LinkLoad> links;  // LoadsOf; labels are plan::Stream
   int activities = 0, messages = 0;
+  std::vector<double> side;                             // seconds that each side task took
+  std::vector<std::vector<double>> prologue, epilogue;  // [pipeline rank][op] seconds it took
 };
 
 /// A step over a real network: Expand, played, every rank's time accounted for as sim::Simulate does it.

@@ -145,6 +145,9 @@ TEST_CASE("an epilogue's reductions run over the network, its other ops take the
   // both replicas: ring of 2 over 25 MB, then ring of 2 over 50 MB on the first stage, then the norm for all
   const double embedding = 2 * (2.5e-6 + 0.5e-3), data = 2 * (2.5e-6 + 1e-3);
   CHECK(got.step.makespan == Approx(tasks.makespan + embedding + data + 1e-3).epsilon(1e-6));
+  REQUIRE(got.epilogue[0].size() == 3);
+  CHECK(got.epilogue[0][1] == Approx(data).epsilon(1e-6));
+  CHECK(got.epilogue[1][1] == Approx(1e-3).epsilon(1e-6));
   CHECK(got.step.ranks[0].epilogue == Approx(embedding + data + 1e-3).epsilon(1e-6));
   CHECK(got.step.ranks[1].barrier == Approx(data + tasks.rank_end[0] - tasks.rank_end[1]).epsilon(1e-6));
   CHECK(got.step.ranks[1].Sum() == Approx(got.step.makespan).epsilon(1e-9));
