@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <sstream>
 
 #include "base/table.h"
@@ -28,6 +29,25 @@ std::string When(const study::LinkLine& link) {
   return HumanTime(link.load.first_shared) + " to " + HumanTime(link.load.last_shared);
 }
 
+/// "  nic -> leaf      |####......|": filled to the mean load of the tier, dotted to its fullest link.
+std::string Drawing(const study::NetworkAnswer& network) {
+  constexpr int kWidth = 40;
+  const Seconds step(network.step.step.makespan);
+  std::ostringstream out;
+  for (const sim::network::TierLoad& tier : network.step.tiers) {
+    const double mean = tier.Utilisation(step), most = tier.most_utilised;
+    const auto cells = [](double share) { return static_cast<int>(std::ceil(std::min(1.0, share) * kWidth - 1e-9)); };
+    std::string name = std::string(NameOf(tier.from)) + " -> " + NameOf(tier.to);
+    name.resize(20, ' ');
+    std::string bar(static_cast<std::size_t>(cells(mean)), '#');
+    bar += std::string(static_cast<std::size_t>(cells(most) - cells(mean)), '.');
+    bar.resize(kWidth, ' ');
+    out << "  " << name << "|" << bar << "|  mean " << Percent(mean) << ", fullest " << Percent(most) << " of "
+        << Grouped(tier.links) << " links\n";
+  }
+  return out.str();
+}
+
 }  // namespace
 
 std::string NetworkText(const study::NetworkAnswer& network) {
@@ -36,7 +56,9 @@ std::string NetworkText(const study::NetworkAnswer& network) {
       << network.engine << "; "
       << (network.contention.value == 0 ? "sharing links costs nothing"
                                         : "sharing links costs " + HumanTime(network.contention) + " of the step")
-      << ".\n";
+      << ".\n"
+      << "Half of the cluster reaches the other half at " << HumanBytes(network.bisection * Seconds(1)) << "/s.\n"
+      << Drawing(network);
   Table links({{"link", "link", "", Align::kLeft},
                {"load", "load", "%"},
                {"shared", "shared for", "s"},
@@ -71,11 +93,21 @@ ordered_json NetworkJson(const study::NetworkAnswer& network) {
                      {"delay_s", link.load.delay.value},
                      {"traffic", traffic}});
   }
+  ordered_json tiers = ordered_json::array();
+  for (const sim::network::TierLoad& tier : network.step.tiers)
+    tiers.push_back({{"from", NameOf(tier.from)},
+                     {"to", NameOf(tier.to)},
+                     {"links", tier.links},
+                     {"bytes", tier.bytes.value},
+                     {"utilisation", tier.Utilisation(Seconds(network.step.step.makespan))},
+                     {"most_utilised", tier.most_utilised}});
   return {{"fabric", network.fabric},
           {"engine", network.engine},
           {"messages", network.step.messages},
           {"uncontended_s", network.step.uncontended.value},
           {"contention_s", network.contention.value},
+          {"bisection_bytes_per_s", network.bisection.value},
+          {"tiers", tiers},
           {"links", links}};
 }
 

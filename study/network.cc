@@ -5,6 +5,7 @@
 
 #include "costmodel/collective.h"
 #include "costmodel/communication.h"
+#include "sim/network/bisection.h"
 #include "sim/network/cluster.h"
 #include "sim/network/topology.h"
 
@@ -74,6 +75,7 @@ NetworkAnswer PlayOnNetwork(const plan::Scenario& scenario, const plan::Plan& pl
   const Seconds makespan(answer.step.step.makespan);
   const Seconds later = makespan - answer.step.uncontended;
   answer.contention = std::abs(later / makespan) < kRounding ? Seconds(0) : later;
+  if (topology.Hosts() > 1) answer.bisection = net::Bisection(topology);
   answer.links = LinesOf(answer.step, topology);
   return answer;
 }

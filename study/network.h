@@ -30,6 +30,7 @@ struct NetworkAnswer {
   std::string fabric;           // "fat_tree", …
   std::string engine;           // "max-min", "SimGrid"
   Seconds contention;           // the step's end over that with every message alone on the wire
+  BytesPerSecond bisection;     // of the whole cluster
   std::vector<LinkLine> links;  // most delay first
 };
 

@@ -124,4 +124,30 @@ std::vector<LinkLoad> LoadsOf(const NetworkGraph& graph, const Topology& topolog
   return result;
 }
 
+std::vector<TierLoad> TiersOf(const NetworkGraph& graph, const Topology& topology, Seconds step) {
+  const RouteTable routes(graph, topology, LimitBy::kEveryLink);
+  const std::vector<Link>& links = topology.Links();
+  std::vector<double> bytes(links.size(), 0);
+  for (int i = 0; i < graph.Size(); ++i)
+    if (routes.Of(i) >= 0)
+      for (const int l : routes.Links(routes.Of(i))) bytes[l] += graph.At(i).amount;
+
+  std::map<std::pair<VertexKind, VertexKind>, TierLoad> tiers;
+  for (std::size_t l = 0; l < links.size(); ++l) {
+    const VertexKind from = topology.Vertices()[links[l].from].kind, to = topology.Vertices()[links[l].to].kind;
+    TierLoad& tier = tiers[{from, to}];
+    tier.from = from;
+    tier.to = to;
+    ++tier.links;
+    tier.bytes += Bytes(bytes[l]);
+    tier.bandwidth += links[l].bandwidth;
+    if (links[l].bandwidth.value > 0)
+      tier.most_utilised = std::max(tier.most_utilised, Bytes(bytes[l]) / links[l].bandwidth / step);
+  }
+  std::vector<TierLoad> used;
+  for (const auto& [unused, tier] : tiers)
+    if (tier.bytes.value > 0) used.push_back(tier);
+  return used;
+}
+
 }  // namespace isochrone::sim::network

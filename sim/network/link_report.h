@@ -30,4 +30,17 @@ struct LinkLoad {
 /// against being alone is booked on the link of its route with the most bytes of its label for its bandwidth.
 std::vector<LinkLoad> LoadsOf(const NetworkGraph& graph, const Topology& topology, const Played& played, int most);
 
+/// All links from one kind of vertex to another: "nic -> leaf".
+struct TierLoad {
+  VertexKind from = VertexKind::kGpu, to = VertexKind::kGpu;
+  int links = 0;
+  Bytes bytes;               // over all of them
+  BytesPerSecond bandwidth;  // of all of them
+  double most_utilised = 0;  // bytes of its fullest link over what that carries in the step
+  double Utilisation(Seconds step) const { return bytes / bandwidth / step; }
+};
+
+/// The tiers that carried something, from the GPUs outwards, up before down.
+std::vector<TierLoad> TiersOf(const NetworkGraph& graph, const Topology& topology, Seconds step);
+
 }  // namespace isochrone::sim::network

@@ -120,6 +120,7 @@ NetworkStep SimulateOnNetwork(const plan::Plan& plan, const StepCosts& costs, co
   NetworkStep result;
   result.uncontended = PlayUncontended(step.graph, topology).makespan;
   result.links = LoadsOf(step.graph, topology, played, options.links_in_report);
+  result.tiers = TiersOf(step.graph, topology, played.makespan);
   result.activities = step.graph.Size();
   for (const Activity& a : step.graph.Activities()) result.messages += a.IsMessage();
   result.step.makespan = played.makespan.value;

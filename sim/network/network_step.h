@@ -25,6 +25,7 @@ struct NetworkStep {
   StepResult step;              // as sim::Simulate gives it, of each pipeline rank's first replica
   Seconds uncontended;          // makespan of the same step with every message alone on the wire
   std::vector<LinkLoad> links;  // LoadsOf; labels are plan::Stream
+  std::vector<TierLoad> tiers;
   int activities = 0, messages = 0;
   std::vector<double> side;                             // seconds that each side task took
   std::vector<std::vector<double>> prologue, epilogue;  // [pipeline rank][op] seconds it took

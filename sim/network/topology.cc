@@ -18,6 +18,8 @@ const char* const kKindNames[] = {"gpu", "nvswitch", "pcie", "bridge", "nic", "l
 
 }  // namespace
 
+const char* NameOf(VertexKind kind) { return kKindNames[static_cast<int>(kind)]; }
+
 Topology::Topology(const ClusterShape& shape) : shape_(shape) {
   TopologyBuilder builder(this);
   builder.Build();
@@ -31,7 +33,7 @@ Topology::Topology(const ClusterShape& shape) : shape_(shape) {
 
 std::string Topology::VertexName(int vertex) const {
   const Vertex& v = vertices_[vertex];
-  const std::string name = kKindNames[static_cast<int>(v.kind)] + std::to_string(v.index);
+  const std::string name = NameOf(v.kind) + std::to_string(v.index);
   return v.node < 0 ? name : "node" + std::to_string(v.node) + "." + name;
 }
 

@@ -12,6 +12,9 @@ namespace isochrone::sim::network {
 
 enum class VertexKind : std::uint8_t { kGpu, kNvSwitch, kPcieSwitch, kHostBridge, kNic, kLeaf, kSpine, kCore, kRouter };
 
+/// "gpu", "nvswitch", "nic", "leaf", …
+const char* NameOf(VertexKind kind);
+
 /// `node` is -1 in the fabric. `index` counts vertices of a kind within the node, or within the fabric.
 struct Vertex {
   VertexKind kind = VertexKind::kGpu;

@@ -136,6 +136,14 @@ TEST_CASE("a reduction beside the backward pass meets the pipeline's messages on
   CHECK(worst.labels[0].label == static_cast<int>(plan::Stream::kData));
   CHECK(worst.labels[0].bytes.value == Approx(50e6));
   CHECK(worst.labels[1].label == static_cast<int>(plan::Stream::kPipeline));
+  // four cards: two carry 50 MB of gradients, all 25 MB of pipeline messages
+  const TierLoad* cards = nullptr;
+  for (const TierLoad& tier : alone.tiers)
+    if (tier.from == VertexKind::kNic && tier.to == VertexKind::kLeaf) cards = &tier;
+  REQUIRE(cards != nullptr);
+  CHECK(cards->links == 4);
+  CHECK(cards->bytes.value == Approx(2 * 50e6 + 4 * 25e6));
+  CHECK(cards->most_utilised == Approx(75e6 / 25e9 / alone.step.makespan));
 }
 
 TEST_CASE("an epilogue's reductions run over the network, its other ops take their price", "[network][step]") {
