@@ -1,8 +1,10 @@
 #include "cli/timeline_json.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "plan/memory.h"
+#include "sim/critical_path.h"
 
 namespace isochrone::cli {
 namespace {
@@ -43,6 +45,39 @@ ordered_json MemoryOverTime(const study::Prediction& p) {
   return stages;
 }
 
+ordered_json CriticalPathJson(const std::vector<sim::CriticalStep>& path) {
+  ordered_json steps = ordered_json::array();
+  for (const sim::CriticalStep& s : path) {
+    ordered_json step = {{"rank", s.rank}, {"start_s", s.start}, {"duration_s", s.end - s.start}};
+    if (!s.name.empty()) {
+      step["name"] = s.name;
+    } else {
+      step["stream"] = s.kind == sim::WorkKind::kMessage ? "pipeline" : "compute";
+      step["phase"] = plan::NameOf(s.task.phase);
+      step["chunk"] = s.task.chunk;
+      step["microbatch"] = s.task.microbatch;
+    }
+    steps.push_back(std::move(step));
+  }
+  return steps;
+}
+
+/// Kinds of work whose absence would shorten the step, the greatest gain first.
+ordered_json WhatIfJson(std::vector<sim::Gain> gains) {
+  std::stable_sort(gains.begin(), gains.end(), [](const auto& a, const auto& b) { return a.seconds > b.seconds; });
+  ordered_json out = ordered_json::array();
+  for (const sim::Gain& g : gains) {
+    if (g.seconds > 0) out.push_back({{"kind", sim::NameOf(g.kind)}, {"gain_s", g.seconds}});
+  }
+  return out;
+}
+
+bool SideTasksSlowCompute(const plan::Timeline& timeline, const sim::StepCosts& costs) {
+  if (costs.compute_slowdown == 1 && costs.side_slowdown == 1) return false;
+  return std::any_of(timeline.spans.begin(), timeline.spans.end(),
+                     [](const plan::Span& s) { return s.kind == plan::SpanKind::kSide; });
+}
+
 }  // namespace
 
 void AddTimeline(const study::Prediction& p, ordered_json& answer) {
@@ -53,6 +88,10 @@ void AddTimeline(const study::Prediction& p, ordered_json& answer) {
       {"columns", {"rank", "stream", "kind", "phase", "chunk", "microbatch", "start_s", "duration_s"}},
       {"spans", SpansJson(t)}};
   answer["memory_over_time"] = MemoryOverTime(p);
+  const sim::StepCosts& costs = p.pricing.step;
+  if (SideTasksSlowCompute(t, costs)) return;  // a slowed pass has no single cause
+  answer["critical_path"] = CriticalPathJson(sim::CriticalPath(p.plan, costs));
+  answer["what_if"] = WhatIfJson(sim::GainsIfFree(p.plan, costs));
 }
 
 }  // namespace isochrone::cli

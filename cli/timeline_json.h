@@ -6,7 +6,8 @@
 
 namespace isochrone::cli {
 
-/// Adds "timeline" and "memory_over_time" to an answer: spans as rows under "columns", docs/schema.md.
+/// Adds "timeline" and "memory_over_time" to an answer, and where side tasks do not slow compute "critical_path" and
+/// "what_if": spans as rows under "columns", docs/schema.md.
 /// Requires  the prediction was made with a timeline
 void AddTimeline(const study::Prediction& prediction, nlohmann::ordered_json& answer);
 

@@ -114,3 +114,18 @@ TEST_CASE("an action that the store has not is answered with the nearest one", "
   CHECK(done.status == 1);
   CHECK(done.out == "error: isochrone store lst\n  is no action of the store\n  did you mean \"list\"?\n");
 }
+
+TEST_CASE("a timeline's critical path fills the step without a gap, and a gain is never more than the step",
+          "[predict]") {
+  const json answer = json::parse(Isochrone("predict " + kScenario + " --json --timeline").out);
+  const json& path = answer["critical_path"];
+  REQUIRE(path.size() > 8);
+  double end = 0;
+  for (const json& step : path) {
+    CHECK(step["start_s"].get<double>() == Approx(end).margin(1e-9));
+    end = step["start_s"].get<double>() + step["duration_s"].get<double>();
+  }
+  CHECK(end == Approx(answer["makespan_s"].get<double>()).epsilon(1e-9));
+  REQUIRE(!answer["what_if"].empty());
+  for (const json& gain : answer["what_if"]) CHECK(gain["gain_s"].get<double>() <= end);
+}

@@ -109,7 +109,7 @@ export function prediction({ stages = 8, microbatches = 24, timeline = true, nam
     bubble_over_ideal: (stages - 1) / microbatches, bubble_over_total: part.bubble / total,
     attribution_s: part, exposed_communication_s: { tensor: part.tensor, pipeline: part.pipeline, data: part.data, context: 0, expert: 0 },
     memory: { peak_bytes: peak, capacity_bytes: 79.15 * GIB, fits: peak < 79.15 * GIB, stages: stagesMemory },
-    operations, what_if: [{ kind: "no_bubble", gain_s: part.bubble }, { kind: "tensor_communication_hidden", gain_s: part.tensor }, { kind: "twice_the_bandwidth", gain_s: part.data * 0.6 }],
+    operations, what_if: [{ kind: "backward", gain_s: part.compute * 0.66 }, { kind: "forward", gain_s: part.compute * 0.3 }, { kind: "message", gain_s: part.pipeline }],
     fidelity: "event", warnings: ["dropout_add has no measured rate on this GPU; 0.7 of the memory's peak is assumed"],
     scenario: {
       file: `scenarios/examples/${name}.json`, question: "How long is one step of GPT-3 175B on 64 A100s?", model: name, gpu: "a100_sxm_80gb",

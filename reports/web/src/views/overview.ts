@@ -198,7 +198,7 @@ export const overview: View = {
   render: ({ chosen }: Context) => {
     const step = chosen.answer as Step;
     const exposed = Object.entries(step.exposed_communication_s ?? {}).filter(([, v]) => v > 0);
-    const gains = (step.what_if ?? []).map((w): [string, number] => [w.kind, w.gain_s]);
+    const gains = (step.what_if ?? []).map((w): [string, number] => [`no ${w.kind}`, w.gain_s]);
     const losses = (step.losses ?? []).map((loss, i) => ({ step: i, loss }));
     return [
       h("p", { class: "lead" }, sentence(step)),
@@ -209,7 +209,7 @@ export const overview: View = {
         memory(step),
         stack(exposed.length > 0 ? bars("Which communication is exposed?", "Time in which no compute hides it.", exposed, step.step_time_s)
           : card({ title: "Which communication is exposed?", body: [h("p", { class: "note" }, step.exposed_communication_s ? "None: compute hides all of it." : "The answer does not say.")] }),
-        gains.length > 0 ? bars("What would make it faster?", "What the step would gain if that cost were gone.", gains, step.step_time_s, (c) => c.good) : null),
+        gains.length > 0 ? bars("What would make it faster?", "How much shorter the step would be if that work took no time. Gains do not add up.", gains, step.step_time_s, (c) => c.good) : null),
         operations(step),
         losses.length > 0 ? objectTable("What were the losses?", losses, ["step", "loss"]) : null),
     ];
