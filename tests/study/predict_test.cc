@@ -1,0 +1,80 @@
+#include "study/predict.h"
+
+#include <filesystem>
+
+#include <catch2/catch.hpp>
+
+#include "study/score.h"
+
+using namespace isochrone;
+using namespace isochrone::study;
+
+namespace {
+
+std::vector<plan::Scenario> Published() {
+  std::vector<plan::Scenario> all;
+  for (const Row& row : PublishedRows()) all.push_back(*row.scenario);
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("every instant of a published run is attributed: the parts sum to the step", "[predict]") {
+  const std::vector<plan::Scenario> published = Published();
+  REQUIRE(published.size() >= 8);
+  for (const plan::Scenario& scenario : published) {
+    INFO(scenario.file);
+    const plan::Metrics m = Predict(scenario).metrics;
+    CHECK(m.attribution.Sum() / m.step_time == Approx(1).epsilon(1e-9));
+    CHECK(m.attribution.bubble.value >= -1e-9 * m.step_time.value);
+    CHECK(m.low < m.step_time);
+    CHECK(m.step_time < m.high);
+  }
+}
+
+TEST_CASE("the terms that explain an op add up to its time", "[predict]") {
+  for (const plan::Scenario& scenario : Published()) {
+    const Prediction p = Predict(scenario);
+    const costmodel::Costs costs = CostsOf(scenario);
+    for (const OperationLine& line : p.operations) {
+      INFO(scenario.file << " " << line.program << "." << line.name);
+      double sum = 0;
+      for (const costmodel::Term& term : costs.Explain(*line.op)) {
+        sum += term.time.value;
+        CHECK(!term.formula.empty());
+        CHECK(!term.source.text.empty());
+      }
+      CHECK(sum == Approx(line.seconds).epsilon(1e-9).margin(1e-15));
+    }
+  }
+}
+
+TEST_CASE("a prediction repeats itself to the last bit", "[predict]") {
+  const plan::Scenario scenario = plan::ReadScenario("published/korthikanti_175b_full.json");
+  const plan::Metrics a = Predict(scenario).metrics, b = Predict(scenario).metrics;
+  CHECK(a.step_time == b.step_time);
+  CHECK(a.attribution.Sum() == b.attribution.Sum());
+}
+
+TEST_CASE("twice the batch takes less than twice the time, and all of the bubble is paid once", "[predict]") {
+  plan::Scenario scenario = plan::ReadScenario("published/korthikanti_175b_full.json");
+  const plan::Metrics once = Predict(scenario).metrics;
+  scenario.batch.sequences *= 2;
+  const plan::Metrics twice = Predict(scenario).metrics;
+  CHECK(twice.step_time < 2 * once.step_time);
+  CHECK(twice.bubble_over_ideal < once.bubble_over_ideal);
+}
+
+TEST_CASE("the eight runs of 2205.05198 Table 5 come out within ten percent on average and without a fit to them",
+          "[predict]") {
+  double sum = 0;
+  int rows = 0;
+  for (const ScoredRow& row : ScoreRows(PublishedRows(), nullptr).rows) {
+    if (row.id.rfind("korthikanti_", 0) != 0) continue;
+    CHECK(row.role == "held_out");
+    sum += std::abs(row.Error());
+    ++rows;
+  }
+  REQUIRE(rows == 8);
+  CHECK(sum / rows <= 0.10);
+}
