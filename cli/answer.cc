@@ -132,7 +132,10 @@ std::string PredictionJson(const study::Prediction& p, const costmodel::Costs& c
     answer["published"] = {{"step_time_s", p.scenario.published->step_time->value},
                            {"source", p.scenario.published->source}};
   }
-  if (p.network) answer["network"] = NetworkJson(*p.network);
+  if (p.network) {
+    answer["network"] = NetworkJson(*p.network);
+    answer["links"] = LinksJson(*p.network);
+  }
   if (with_timeline) AddTimeline(p, answer);
   answer["warnings"] = m.warnings;
   answer["provenance"] = {{"version", Version()}, {"commit", Commit()}, {"command", command}};

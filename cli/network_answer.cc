@@ -76,7 +76,7 @@ std::string NetworkText(const study::NetworkAnswer& network) {
   return out.str();
 }
 
-ordered_json NetworkJson(const study::NetworkAnswer& network) {
+ordered_json LinksJson(const study::NetworkAnswer& network) {
   ordered_json links = ordered_json::array();
   for (const study::LinkLine& link : network.links) {
     ordered_json traffic = ordered_json::array();
@@ -84,6 +84,7 @@ ordered_json NetworkJson(const study::NetworkAnswer& network) {
       traffic.push_back({{"stream", plan::NameOf(t.stream)}, {"messages", t.messages}, {"bytes", t.bytes.value}});
     links.push_back({{"name", link.name},
                      {"bytes", link.load.bytes.value},
+                     {"load", link.load.busy.value / network.step.step.makespan},
                      {"utilisation", link.utilisation},
                      {"busy_s", link.load.busy.value},
                      {"shared_s", link.load.shared.value},
@@ -93,6 +94,10 @@ ordered_json NetworkJson(const study::NetworkAnswer& network) {
                      {"delay_s", link.load.delay.value},
                      {"traffic", traffic}});
   }
+  return links;
+}
+
+ordered_json NetworkJson(const study::NetworkAnswer& network) {
   ordered_json tiers = ordered_json::array();
   for (const sim::network::TierLoad& tier : network.step.tiers)
     tiers.push_back({{"from", NameOf(tier.from)},
@@ -107,8 +112,7 @@ ordered_json NetworkJson(const study::NetworkAnswer& network) {
           {"uncontended_s", network.step.uncontended.value},
           {"contention_s", network.contention.value},
           {"bisection_bytes_per_s", network.bisection.value},
-          {"tiers", tiers},
-          {"links", links}};
+          {"tiers", tiers}};
 }
 
 }  // namespace isochrone::cli

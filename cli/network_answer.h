@@ -11,5 +11,6 @@ namespace isochrone::cli {
 /// What the network fidelity adds to a prediction: contention, and the links that delayed most.
 std::string NetworkText(const study::NetworkAnswer& network);
 nlohmann::ordered_json NetworkJson(const study::NetworkAnswer& network);
+nlohmann::ordered_json LinksJson(const study::NetworkAnswer& network);
 
 }  // namespace isochrone::cli

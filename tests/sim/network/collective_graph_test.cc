@@ -65,6 +65,8 @@ TEST_CASE("rings, exchanges and chains alone equal their closed forms at 1,024 r
   const Topology crossbar(Crossbar(1024));
   CHECK(Time(crossbar, c::RingAllReduce(1024), 1e9) ==
         Approx(2 * 1023 * (kLatency + 1e9 / 1024 / kPort)).epsilon(kTolerance));
+  CHECK(Time(crossbar, c::PairwiseAllToAll(1024), 1024e9) ==
+        Approx(1023 * (kLatency + 1e9 / 1024 / kPort)).epsilon(kTolerance));
 }
 
 TEST_CASE("a hierarchical all-reduce uses NVLink inside and every rail between nodes, 16 to 1,024 ranks",
