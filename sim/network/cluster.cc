@@ -126,7 +126,9 @@ ClusterShape ShapeOf(const plan::Cluster& cluster, const LinkShares& shares) {
   shape.node.nics = from.nics * servers;
   shape.node.nic_bandwidth = from.nic_bandwidth * shares.nic;
   shape.node.nic_latency = from.nic_latency / 2;  // a message passes two cards
-  shape.node.pcie_bandwidth = Max(from.host_bandwidth, from.nic_bandwidth);
+  const bool by_pcie = shape.node.inside == Inside::kPcie && shape.node.gpus > 1;
+  shape.node.pcie_bandwidth =
+      Max(by_pcie ? from.link_bandwidth * shares.nvlink : from.host_bandwidth, from.nic_bandwidth);
   shape.fabric.oversubscription = cluster.oversubscription;
   if (!cluster.fabric_json.empty()) {
     const Json json = Json::Text(cluster.fabric_json, cluster.name + ": fabric");

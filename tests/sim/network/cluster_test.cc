@@ -45,6 +45,14 @@ TEST_CASE("a cluster of the catalogue becomes a network with its latencies and b
   CHECK(across.bandwidth.value == Approx(22.5e9));
 }
 
+TEST_CASE("GPUs that meet over PCIe do so at the measured share of their link", "[network][cluster]") {
+  plan::Cluster cluster = DgxCluster(1);
+  cluster.node.link = plan::NodeLink::kPcie;
+  cluster.node.link_bandwidth = BytesPerSecond(32e9);
+  const Route route = Topology(ShapeOf(cluster, {.nic = 1, .nvlink = 0.8})).RouteBetween(0, 5);
+  CHECK(route.bandwidth.value == Approx(25.6e9));
+}
+
 TEST_CASE("servers of one NVLink domain are one node", "[network][cluster]") {
   plan::Cluster cluster = DgxCluster(36);
   cluster.node.gpus = cluster.node.nics = 4;
