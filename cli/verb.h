@@ -32,5 +32,6 @@ Verb ExplainVerb();
 Verb DemoVerb();
 Verb ReportVerb();
 Verb StoreVerb();
+Verb CalibrateVerb();
 
 }  // namespace isochrone::cli

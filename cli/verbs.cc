@@ -3,8 +3,8 @@
 namespace isochrone::cli {
 
 const std::vector<Verb>& Verbs() {
-  static const std::vector<Verb> verbs = {PredictVerb(), ExplainVerb(), PlanVerb(), ScoreVerb(),
-                                          ReportVerb(),  StoreVerb(),   DemoVerb()};
+  static const std::vector<Verb> verbs = {PredictVerb(), ExplainVerb(), PlanVerb(),      ScoreVerb(),
+                                          ReportVerb(),  StoreVerb(),   CalibrateVerb(), DemoVerb()};
   return verbs;
 }
 
