@@ -6,14 +6,33 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/verb.h"
+#include "plan/memory.h"
 #include "study/predict.h"
 
 namespace isochrone::cli {
 namespace {
 
+/// What tells the two products of a linear layer's backward pass apart.
+const char* PartOf(const plan::Op& op) {
+  const auto* gemm = std::get_if<plan::Gemm>(&op.kind);
+  if (!gemm) return "";
+  if (gemm->role == plan::GemmRole::kLinearGradInput) return " for its input";
+  return gemm->role == plan::GemmRole::kLinearGradWeight ? " for its weight" : "";
+}
+
+/// Activations that one layer of each kind keeps; papers' tables leave the statistics out.
+void PrintKept(const plan::Plan& plan) {
+  std::printf("Kept by one layer for one microbatch, until its backward pass:\n");
+  for (const plan::LayerProgram& program : plan.programs) {
+    const plan::LayerBytes bytes = plan::BytesOf(program);
+    std::printf("  %-12s %s, and %s of statistics (norms, log-sum-exps)\n", program.name.c_str(),
+                HumanBytes(bytes.kept - bytes.kept_statistics).c_str(), HumanBytes(bytes.kept_statistics).c_str());
+  }
+}
+
 void PrintLine(const study::OperationLine& line, const costmodel::Costs& costs, Seconds step) {
-  std::printf("%s.%s %s, on the %s stream\n", line.program.c_str(), line.name.c_str(), plan::NameOf(line.phase),
-              plan::NameOf(line.op->stream));
+  std::printf("%s.%s %s%s, on the %s stream\n", line.program.c_str(), line.name.c_str(), plan::NameOf(line.phase),
+              PartOf(*line.op), plan::NameOf(line.op->stream));
   std::printf("  %s each, %s times a step: %s, %s of the step\n", HumanTime(Seconds(line.seconds)).c_str(),
               Grouped(static_cast<std::int64_t>(line.count)).c_str(), HumanTime(Seconds(line.Total())).c_str(),
               Percent(line.Total() / step.value).c_str());
@@ -39,6 +58,7 @@ int Explain(const std::string& file, const std::string& name) {
     found = true;
     PrintLine(line, costs, p.metrics.step_time);
   }
+  if (name.empty()) PrintKept(p.plan);
   if (!found) {
     std::sort(names.begin(), names.end());
     names.erase(std::unique(names.begin(), names.end()), names.end());
