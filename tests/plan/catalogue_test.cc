@@ -17,8 +17,9 @@ namespace {
 
 std::vector<std::string> FilesOf(const std::string& folder) {
   std::vector<std::string> files;
-  for (const auto& entry : std::filesystem::directory_iterator(std::string(ISO_SOURCE_DIR) + "/scenarios/" + folder)) {
-    files.push_back(folder + "/" + entry.path().filename().string());
+  const std::filesystem::path root = std::string(ISO_SOURCE_DIR) + "/scenarios";
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(root / folder)) {
+    if (!entry.is_directory()) files.push_back(std::filesystem::relative(entry.path(), root).string());
   }
   std::sort(files.begin(), files.end());
   return files;
