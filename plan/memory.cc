@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
+#include <variant>
 
 #include "plan/build.h"
 #include "plan/step_program.h"
@@ -10,12 +12,22 @@
 namespace isochrone::plan {
 namespace {
 
+/// Workspaces of the matrix library and small tensors that no program names.
+constexpr Bytes kFrameworkBytes(128.0 * kMebi);
+
 bool Counted(const Buffer& b) {
   return b.kind == BufferKind::kActivation || b.kind == BufferKind::kCommunication || b.kind == BufferKind::kWorkspace;
 }
 
-/// Most bytes of task-lifetime buffers alive at once while `ops` run in order. A buffer lives from the op that writes
-/// it (or the start, for what enters) to the last op that reads it (or the end, for `leaves`).
+/// A product of weight gradients that is added to what is there: its result is a buffer of its own until it is added.
+Bytes Unadded(const LayerProgram& p, const Op& op) {
+  const auto* gemm = std::get_if<Gemm>(&op.kind);
+  if (gemm == nullptr || !gemm->accumulate || op.out.empty()) return Bytes(0);
+  return p.buffers[static_cast<std::size_t>(op.out.front())].Elements() * SizeOf(gemm->output);
+}
+
+/// Most bytes alive at once while `ops` run in order, beside what is kept between passes. A buffer lives from the op
+/// that writes it (or the start, for what enters) to the last op that reads it (or the end, for `leaves`).
 Bytes Workspace(const LayerProgram& p, const std::vector<const Op*>& ops, int enters, int leaves) {
   std::map<int, std::pair<std::size_t, std::size_t>> life;
   for (std::size_t i = 0; i < ops.size(); ++i) {
@@ -32,7 +44,10 @@ Bytes Workspace(const LayerProgram& p, const std::vector<const Op*>& ops, int en
     change[span.second + 1] -= b.Size().value;
   }
   double now = 0, most = 0;
-  for (double c : change) most = std::max(most, now += c);
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    now += change[i];
+    most = std::max(most, now + Unadded(p, *ops[i]).value);
+  }
   return Bytes(most);
 }
 
@@ -47,6 +62,8 @@ struct SlotBytes {
   Bytes kept, kept_for_weight, workspace_forward, workspace_backward;
 };
 
+/// All that a stage keeps for a microbatch lives until its backward pass has ended: frameworks free a layer's
+/// activations one by one, but the fullest instant is in the layers that go first.
 SlotBytes BytesOfSlot(const Plan& plan, const std::vector<LayerBytes>& layers, int stage) {
   SlotBytes sum;
   for (const Section& section : plan.stages[static_cast<std::size_t>(stage)].sections) {
@@ -182,7 +199,8 @@ std::vector<StageMemory> MemoryOf(const Scenario& s, const Plan& plan) {
       }
       now += change.end;
     }
-    memory.communication = 4 * plan.message_bytes * (plan.schedule.placement.ranks > 1 ? 1 : 0);
+    memory.framework = kFrameworkBytes;
+    memory.communication = 2 * plan.message_bytes * (plan.schedule.placement.ranks > 1 ? 1 : 0);
     all.push_back(memory);
   }
   return all;

@@ -195,7 +195,7 @@ struct Route {
 /// Rows to and from expert order. `rows` expected rows moved, `hidden` columns.
 struct Permute {
   Pass pass = Pass::kForward;
-  bool restore = false;  // false: into expert order; true: back, weighted by the router
+  bool restore = false;  // false: into expert order; true: back, the rows of a token added up
   double rows = 0;
   std::int64_t hidden = 0, topk = 1;
   Dtype dtype = Dtype::kBf16;

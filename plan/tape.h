@@ -54,10 +54,11 @@ struct LayerContext {
 ///   grouped_gemm              X (rows,k), W (E,n,k) → Y (rows,n)   backward: dY, W → dX; dY, X → dW, added
 ///   route                     scores (T,E) → probabilities (T,topk), choice (T,topk)
 ///                                                                  backward: dprobabilities, scores, choice → dscores
-///   permute                   x (T,H), choice → rows               backward: drows, choice → dx
-///   permute, into place       rows → rows sorted by local expert   backward: drows → drows
-///   permute, restore          rows, probabilities, choice → y      backward: dy, rows, probabilities, choice → drows,
-///                                                                            dprobabilities
+///   permute                   x (T,H), weights (T,topk) [, choice] → rows, weights of rows
+///                                                                  backward: drows, dweights [, choice] → dx, dweights
+///   permute, restore          rows, choice → y (T,H), summed       backward: dy, choice → drows
+///   swiglu, … of experts      x, weights → y, each row weighted    backward: dy, x, weights → dx, dweights
+///   collective of experts     rows, weights → rows, weights        backward: drows, dweights → drows, dweights
 ///   scan                      xBC, dt, A, D, dt_bias → y           backward: dy, xBC, dt, A, D, dt_bias → the same
 ///   convolution               x, w, b → y                          backward: dy, x, w → dx, dw, db
 ///   recurrent                 gates of the input, w → h            backward: dh, gates, w, h → dgates, dw

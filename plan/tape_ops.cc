@@ -30,7 +30,8 @@ int Tape::Linear(const std::string& name, int x, int weight, int bias, bool narr
          .out = {dx},
          .after = {}});
     AddGradient(source, dx);
-    EmitLinearWeight(name, Gemm{.m = n, .n = k, .k = rows, .dtype = multiply}, dy, x_again, weight);
+    const Dtype result = narrow ? context_.strategy->gradient_dtype : storage;
+    EmitLinearWeight(name, Gemm{.m = n, .n = k, .k = rows, .dtype = multiply, .output = result}, dy, x_again, weight);
   });
   return y;
 }
@@ -41,7 +42,7 @@ void Tape::EmitLinearWeight(const std::string& name, Gemm product, int dy, int x
   const int sum = ParameterGradient(weight);
   const int alone = fused ? sum : NewGradient(weight, ".product");
   product.role = GemmRole::kLinearGradWeight;
-  product.output = At(alone).dtype;
+  if (!fused) product.output = At(alone).dtype;
   product.transpose_a = true;
   product.accumulate = fused;
   EmitWeightGradient({.name = name, .kind = product, .in = {dy, x}, .out = {alone}, .after = {}});

@@ -1,5 +1,6 @@
 // A mixture of experts with its residual: norm → router → dispatch → experts → return → add, shared experts beside.
 #include <cmath>
+#include <variant>
 
 #include "plan/expert_load.h"
 #include "plan/layers/layers.h"
@@ -35,47 +36,83 @@ Routed RouterOf(Tape& tape, int tokens) {
   return routed;
 }
 
-Permute Moved(const Tape& tape, double rows, bool restore, Pass pass) {
+Permute Moved(const Tape& tape, double rows, bool restore) {
   const Model& m = *tape.context().model;
-  return {.pass = pass,
-          .restore = restore,
-          .rows = rows,
-          .hidden = m.hidden,
-          .topk = m.moe->topk,
-          .dtype = tape.context().storage};
+  return {.restore = restore, .rows = rows, .hidden = m.hidden, .topk = m.moe->topk, .dtype = tape.context().storage};
+}
+
+OpKind Back(OpKind kind) {
+  if (auto* move = std::get_if<Permute>(&kind)) move->pass = Pass::kBackward;
+  return kind;
+}
+
+/// Rows on their way to the experts, each with its router's weight.
+struct Rows {
+  int x, weights;
+};
+
+/// One op that moves rows and weights together, and their gradients back. `choice` ≥ 0: the op reads it.
+Rows Move(Tape& tape, const std::string& name, Stream stream, const OpKind& forward, OpKind backward, const Rows& from,
+          std::int64_t rows, int choice = -1) {
+  const LayerContext& c = tape.context();
+  const Rows to{tape.Activation(name, {rows, c.model->hidden}, c.storage),
+                tape.Activation(name + ".weights", {rows}, Dtype::kFp32)};
+  std::vector<int> in = {from.x, from.weights};
+  if (choice >= 0) in.push_back(choice);
+  tape.Record(
+      {.name = name, .stream = stream, .kind = forward, .in = in, .out = {to.x, to.weights}, .after = {}},
+      [=](Tape::Gradient g) {
+        const int dx = g.tape->NewGradient(from.x, "." + name);
+        const int dweights = g.tape->NewGradient(from.weights, "." + name);
+        std::vector<int> operands = {g.of_output, g.tape->GradientOf(to.weights)};
+        if (choice >= 0) operands.push_back(choice);
+        g.tape->EmitInputGradient(
+            {.name = name, .stream = stream, .kind = backward, .in = operands, .out = {dx, dweights}, .after = {}});
+        g.tape->AddGradient(from.x, dx);
+        g.tape->AddGradient(from.weights, dweights);
+      });
+  return to;
 }
 
 /// Rows of every (token, expert) pair in expert order, on the ranks that hold the experts. (rows held, H)
-int Dispatch(Tape& tape, int tokens, const Routed& routed, const ExpertRows& load) {
+Rows Dispatch(Tape& tape, int tokens, const Routed& routed, const ExpertRows& load) {
   const LayerContext& c = tape.context();
-  const std::int64_t hidden = c.model->hidden, held = Whole(load.held), etp = c.layout.etp;
-  int x = tape.Apply("dispatch", Moved(tape, load.sent, false, Pass::kForward),
-                     Moved(tape, load.sent, false, Pass::kBackward), {tokens, routed.choice}, {routed.choice},
-                     {Whole(load.sent), hidden});
+  const std::int64_t held = Whole(load.held), etp = c.layout.etp;
+  const double row = static_cast<double>(c.model->hidden) * SizeOf(c.storage).value + SizeOf(Dtype::kFp32).value;
+  const OpKind out = Moved(tape, load.sent, false), sort = Moved(tape, load.held, false);
+  Rows at = Move(tape, "dispatch", Stream::kCompute, out, Back(out), {tokens, routed.probabilities}, Whole(load.sent),
+                 routed.choice);
   if (c.layout.ep > 1) {
-    x = tape.Communicate("dispatch_exchange", Group::kExpert, CollectiveKind::kAllToAll, CollectiveKind::kAllToAll, x,
-                         {held / etp, hidden}, tape.At(x).Size(), load.imbalance);
+    const Collective exchange{.kind = CollectiveKind::kAllToAll,
+                              .group = Group::kExpert,
+                              .bytes = Bytes(load.sent * row),
+                              .dtype = c.storage,
+                              .imbalance = load.imbalance};
+    at = Move(tape, "dispatch_exchange", Stream::kExpert, exchange, exchange, at, held / etp);
   }
   if (etp > 1) {
-    const Bytes whole = static_cast<double>(held * hidden) * SizeOf(c.storage);
-    x = tape.Communicate("dispatch_gather", Group::kExpertTensor, CollectiveKind::kAllGather,
-                         CollectiveKind::kReduceScatter, x, {held, hidden}, whole);
+    Collective gather{.kind = CollectiveKind::kAllGather,
+                      .group = Group::kExpertTensor,
+                      .bytes = Bytes(load.held * row),
+                      .dtype = c.storage};
+    Collective scatter = gather;
+    scatter.kind = CollectiveKind::kReduceScatter;
+    at = Move(tape, "dispatch_gather", Stream::kTensor, gather, scatter, at, held);
   }
   // What comes from several ranks is sorted by expert once more.
   if (c.layout.ep * etp > 1 && c.model->moe->experts > c.layout.ep) {
-    x = tape.Apply("dispatch_sort", Moved(tape, load.held, false, Pass::kForward),
-                   Moved(tape, load.held, false, Pass::kBackward), {x}, {}, {held, hidden});
+    at = Move(tape, "dispatch_sort", Stream::kCompute, sort, Back(sort), at, held);
   }
-  return x;
+  return at;
 }
 
-/// The way back, each token the weighted sum of its experts' rows. (T', H)
+/// The way back, each token the sum of its experts' rows. (T', H)
 int Return(Tape& tape, int x, const Routed& routed, const ExpertRows& load, std::int64_t tokens) {
   const LayerContext& c = tape.context();
   const std::int64_t hidden = c.model->hidden, held = Whole(load.held), sent = Whole(load.sent), etp = c.layout.etp;
   if (c.layout.ep * etp > 1 && c.model->moe->experts > c.layout.ep) {
-    x = tape.Apply("return_sort", Moved(tape, load.held, false, Pass::kForward),
-                   Moved(tape, load.held, false, Pass::kBackward), {x}, {}, {held, hidden});
+    const OpKind sort = Moved(tape, load.held, false);
+    x = tape.Apply("return_sort", sort, Back(sort), {x}, {}, {held, hidden});
   }
   if (etp > 1) {
     x = tape.Communicate("return_reduce", Group::kExpertTensor, CollectiveKind::kReduceScatter,
@@ -86,12 +123,28 @@ int Return(Tape& tape, int x, const Routed& routed, const ExpertRows& load, std:
     x = tape.Communicate("return_exchange", Group::kExpert, CollectiveKind::kAllToAll, CollectiveKind::kAllToAll, x,
                          {sent, hidden}, bytes, load.imbalance);
   }
-  return tape.Apply("combine", Moved(tape, load.sent, true, Pass::kForward),
-                    Moved(tape, load.sent, true, Pass::kBackward), {x, routed.probabilities, routed.choice},
-                    {x, routed.probabilities, routed.choice}, {tokens, hidden});
+  const OpKind restore = Moved(tape, load.sent, true);
+  return tape.Apply("combine", restore, Back(restore), {x, routed.choice}, {routed.choice}, {tokens, hidden});
 }
 
-int ExpertProducts(Tape& tape, int x, const ExpertRows& load) {
+/// The activation times each row's weight, so that what the experts give back need not be kept for the router.
+int Weighted(Tape& tape, int up, int weights, ElementwiseKind kind, std::int64_t width) {
+  const std::int64_t rows = tape.At(up).shape.front();
+  const Bytes written = static_cast<double>(rows * width) * SizeOf(tape.context().storage);
+  Elementwise forward{.kind = kind,
+                      .rows = rows,
+                      .columns = width,
+                      .read = tape.At(up).Size(),
+                      .written = written,
+                      .flops_per_element = 9};
+  Elementwise backward = forward;
+  backward.pass = Pass::kBackward;
+  backward.read = forward.read + written;
+  backward.written = forward.read;
+  return tape.Apply("experts.activation", forward, backward, {up, weights}, {up, weights}, {rows, width});
+}
+
+int ExpertProducts(Tape& tape, const Rows& at, const ExpertRows& load) {
   const LayerContext& c = tape.context();
   const Model& m = *c.model;
   const auto [kind, gated] = ActivationOf(m);
@@ -99,11 +152,9 @@ int ExpertProducts(Tape& tape, int x, const ExpertRows& load) {
   const Tape::GroupRows rows{load.multiplied, load.fullest, load.useful};
   const int up = tape.Parameter("experts.fc1.weight", {experts, gated ? 2 * width : width, m.hidden}, 1, true);
   const int down = tape.Parameter("experts.fc2.weight", {experts, m.hidden, width}, 2, true);
-  const std::int64_t held = tape.At(x).shape.front();
   // No kernel adds a bias of each expert.
   const ElementwiseKind plain = kind == ElementwiseKind::kBiasGelu ? ElementwiseKind::kGelu : kind;
-  const int activated =
-      tape.Elementwise1("experts.activation", plain, tape.Grouped("experts.fc1", x, up, rows), {held, width});
+  const int activated = Weighted(tape, tape.Grouped("experts.fc1", at.x, up, rows), at.weights, plain, width);
   return tape.Grouped("experts.fc2", activated, down, rows);
 }
 
