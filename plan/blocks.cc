@@ -1,9 +1,11 @@
 // Which layers a scenario has, and on which stage each of them lies.
 #include <map>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "plan/build.h"
+#include "plan/layer_traffic.h"
 #include "plan/layers/layers.h"
 #include "plan/stages.h"
 
@@ -23,6 +25,8 @@ Dtype StorageOf(Dtype precision) {
   }
 }
 
+}  // namespace
+
 LayerContext ContextOf(const Scenario& s) {
   LayerContext c;
   c.model = &s.model;
@@ -35,14 +39,22 @@ LayerContext ContextOf(const Scenario& s) {
   return c;
 }
 
+namespace {
+
 /// Programs by name, each built once.
 class Programs {
  public:
   explicit Programs(const LayerContext& context) : context_(context) {}
 
-  int IndexOf(const std::string& name, LayerProgram (*build)(const LayerContext&)) {
-    const auto [it, first] = index_.emplace(name, static_cast<int>(programs.size()));
-    if (first) programs.push_back(build(context_));
+  /// `recomputes`: false for a layer beyond those that the strategy recomputes.
+  int IndexOf(const std::string& name, LayerProgram (*build)(const LayerContext&), bool recomputes = true) {
+    const auto [it, first] = index_.emplace(std::pair(name, recomputes), static_cast<int>(programs.size()));
+    if (first) {
+      LayerContext context = context_;
+      context.recomputes = recomputes;
+      programs.push_back(build(context));
+      AddStateTraffic(context, programs.back());
+    }
     return it->second;
   }
 
@@ -50,7 +62,7 @@ class Programs {
 
  private:
   const LayerContext& context_;
-  std::map<std::string, int> index_;
+  std::map<std::pair<std::string, bool>, int> index_;
 };
 
 void Append(StageContent& stage, int program, int layer) {
@@ -76,7 +88,9 @@ Blocks BuildBlocks(const Scenario& s) {
   for (std::size_t stage = 0; stage < split.size(); ++stage) {
     for (int i = 0; i < split[stage]; ++i, ++layer) {
       const LayerKind kind = LayerKindAt(s.model, layer);
-      Append(blocks.stages[stage], programs.IndexOf(kind.name, kind.build), layer);
+      const int recomputed = s.strategy.recompute_layers;
+      const bool recomputes = recomputed == 0 || i < recomputed;
+      Append(blocks.stages[stage], programs.IndexOf(kind.name, kind.build, recomputes), layer);
     }
   }
   for (int i = 0; i < s.model.mtp_layers; ++i) {

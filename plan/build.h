@@ -2,6 +2,7 @@
 
 #include "plan/plan.h"
 #include "plan/scenario.h"
+#include "plan/tape.h"
 
 namespace isochrone::plan {
 
@@ -14,6 +15,9 @@ struct Blocks {
 /// Virtual stages of a scenario: pipeline ranks times chunks (a bidirectional schedule holds a second copy of the same
 /// stages).
 int VirtualStages(const Scenario& scenario);
+
+/// What every layer of the scenario has in common on one rank. Refers to `scenario`, which must outlive it.
+LayerContext ContextOf(const Scenario& scenario);
 
 /// Builds every layer program that the scenario needs and lays its layers over the stages. Throws Error.
 Blocks BuildBlocks(const Scenario& scenario);

@@ -73,6 +73,13 @@ void CheckSharding(const Scenario& s, const Faults& faults) {
     faults.Strategy("shard_group", "must divide data · context = " + Text(replicas),
                     "try " + Legal(strategy.shard_group, replicas, [&](std::int64_t g) { return replicas % g == 0; }));
   }
+  const std::int64_t group = strategy.shard_group, context = strategy.context;
+  if (group > 0 && group % context != 0 && context % group != 0) {
+    faults.Strategy("shard_group", "must be a multiple or a divisor of context = " + Text(context),
+                    "try " + Legal(group, replicas, [&](std::int64_t g) {
+                      return replicas % g == 0 && (g % context == 0 || context % g == 0);
+                    }));
+  }
   if (strategy.shard_group > 0 && strategy.optimizer_sharding == Sharding::kNone) {
     faults.Strategy("shard_group", "needs something to share, but optimizer_sharding is none",
                     "use 0, or optimizer_sharding = zero1, zero2 or zero3");

@@ -36,6 +36,10 @@ bool IsExpert(Group kind) {
   return kind == Group::kExpert || kind == Group::kExpertTensor || kind == Group::kExpertData;
 }
 
+/// The first `count` of them.
+Axis Context(const Layout& l, std::int64_t count) { return {Context(l).stride, count}; }
+Axis Data(const Layout& l, std::int64_t count) { return {Data(l).stride, count}; }
+
 Axes AxesOf(const Layout& l, Group kind) {
   switch (kind) {
     case Group::kTensor:
@@ -46,6 +50,12 @@ Axes AxesOf(const Layout& l, Group kind) {
       return {Data(l)};
     case Group::kDataContext:
       return {Context(l), Data(l)};
+    case Group::kShard:
+      return {Context(l, std::min(l.cp, l.Shard())), Data(l, std::max(1, l.Shard() / l.cp))};
+    case Group::kReplica: {
+      const int inside = std::min(l.cp, l.Shard()), shards = std::max(1, l.Shard() / l.cp);
+      return {{Context(l).stride * inside, l.cp / inside}, {Data(l).stride * shards, l.dp / shards}};
+    }
     case Group::kPipeline:
     case Group::kEmbedding:  // the two ends of it
       return {Pipeline(l)};

@@ -12,10 +12,12 @@ namespace isochrone::plan {
 struct Layout {
   int tp = 1, cp = 1, dp = 1, pp = 1;
   int ep = 1, etp = 1;
+  int shard = 0;                            // ranks of dp · cp that hold one copy of sharded state; 0: all
   int gpus_per_node = 8;                    // GPUs that share the fast tier (an NVLink domain)
   bool pipeline_innermost_of_data = false;  // order tp-cp-pp-dp instead of tp-cp-dp-pp
 
   int World() const { return tp * cp * dp * pp; }
+  int Shard() const { return shard > 0 ? shard : dp * cp; }
   int Edp() const { return tp * cp * dp / (ep * etp); }
 };
 

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "plan/build.h"
+#include "plan/layer_traffic.h"
 #include "plan/step_program.h"
 
 namespace isochrone::plan {
@@ -60,6 +61,7 @@ std::vector<const Op*> Listed(const std::vector<Op>& a, const std::vector<Op>& b
 
 struct SlotBytes {
   Bytes kept, kept_for_weight, workspace_forward, workspace_backward;
+  Bytes away;  // kept outside the GPU
 };
 
 /// All that a stage keeps for a microbatch lives until its backward pass has ended: frameworks free a layer's
@@ -118,24 +120,118 @@ std::vector<LayerBytes> LayersOf(const Plan& plan) {
   return layers;
 }
 
-/// Parameters, gradients and optimizer state, as the sharding leaves them on one rank.
+/// Optimizer bytes of one layer's parameters under GaLore: an m × n matrix, m ≤ n, keeps two moments of the projected
+/// gradient and the projection, 2nr + mr; tables and vectors keep theirs whole. Source  Zhao et al., arXiv 2403.03507,
+/// Table 1.
+double GaloreBytes(const Strategy& s, const LayerProgram& p) {
+  const double rank = s.galore_rank, element = SizeOf(s.moment_dtype).value;
+  double elements = 0;
+  for (const Buffer& b : p.buffers) {
+    if (b.kind != BufferKind::kParameter || b.borrowed) continue;
+    const bool table = b.name == "embedding.weight" || b.name == "logits.weight" || b.name == "position.weight";
+    if (b.shape.size() < 2 || table) {
+      elements += 2 * b.Elements();
+      continue;
+    }
+    const double m = static_cast<double>(std::min(b.shape[b.shape.size() - 2], b.shape.back()));
+    const double n = static_cast<double>(std::max(b.shape[b.shape.size() - 2], b.shape.back()));
+    const double matrices = b.Elements() / (m * n), r = std::min(rank, m);
+    elements += matrices * (2 * n * r + m * r);
+  }
+  return elements * element;
+}
+
+/// Full parameters and gradients of the layer at work and the next, which shards are gathered into, and of the layer
+/// whose gradients are being reduced.
+Bytes WorkingState(const Scenario& s, const Plan& plan, int rank, const StateBytes& bytes) {
+  const Strategy& y = s.strategy;
+  double most = 0;
+  for (int chunk = 0; chunk < plan.schedule.placement.chunks; ++chunk) {
+    const int stage = plan.schedule.placement.StageOf(rank, chunk);
+    for (const Section& section : plan.stages[static_cast<std::size_t>(stage)].sections) {
+      const LayerProgram& p = plan.programs[static_cast<std::size_t>(section.program)];
+      most = std::max(most, p.parameters + p.expert_parameters);
+    }
+  }
+  const bool fetches = y.optimizer_sharding == Sharding::kZero3 || y.offload_parameters != OffloadTarget::kNone;
+  const bool reduces = ReducesEveryMicrobatch(y) || y.offload_gradients != OffloadTarget::kNone;
+  return Bytes(most * ((fetches ? 2 * bytes.parameter : 0) + (reduces ? SizeOf(y.gradient_reduce_dtype).value : 0)));
+}
+
+/// Puts `bytes` where the strategy says.
+void Place(Bytes bytes, OffloadTarget target, Bytes& on_gpu, StageMemory& memory) {
+  if (target == OffloadTarget::kNone) on_gpu += bytes;
+  else if (target == OffloadTarget::kHost) memory.host += bytes;
+  else memory.nvme += bytes;
+}
+
+/// Parameters, gradients and optimizer state, as sharding and offload leave them on one rank.
 void AddState(const Scenario& s, const Plan& plan, int rank, StageMemory& memory) {
   const Layout& layout = plan.layout;
-  const StateBytes bytes = StateBytesOf(s.strategy);
-  const Sharding sharding = s.strategy.optimizer_sharding;
+  const Strategy& y = s.strategy;
+  const StateBytes bytes = StateBytesOf(y);
+  const Sharding sharding = y.optimizer_sharding;
+  const double dense_shards = sharding == Sharding::kNone ? 1 : layout.Shard();
+  const double expert_shards = sharding == Sharding::kNone ? 1 : std::max(1, layout.Edp());
   for (int chunk = 0; chunk < plan.schedule.placement.chunks; ++chunk) {
     const SlotParameters p = ParametersOf(plan, rank, chunk);
-    const int group = s.strategy.shard_group > 0 ? s.strategy.shard_group : layout.dp * layout.cp;
-    const double dense_shards = sharding == Sharding::kNone ? 1 : group;
-    const double expert_shards = sharding == Sharding::kNone ? 1 : std::max(1, layout.Edp());
     const double n = p.dense + p.expert, held = p.dense / dense_shards + p.expert / expert_shards;
-    memory.parameters += Bytes(bytes.parameter * (sharding == Sharding::kZero3 ? held : n));
-    const bool shards_gradients =
-        sharding == Sharding::kZero3 ||
-        (sharding == Sharding::kZero2 && (layout.pp == 1 || s.strategy.zero2_reduce_every_microbatch));
-    memory.gradients += Bytes(bytes.gradient * (shards_gradients ? held : n));
-    memory.optimizer += Bytes(bytes.optimizer * held);
+    Bytes optimizer(bytes.optimizer * held);
+    if (y.optimizer == OptimizerKind::kGaloreAdam) {
+      optimizer = Bytes(0);
+      const int stage = plan.schedule.placement.StageOf(rank, chunk);
+      for (const Section& section : plan.stages[static_cast<std::size_t>(stage)].sections) {
+        const LayerProgram& program = plan.programs[static_cast<std::size_t>(section.program)];
+        optimizer += Bytes(section.count * GaloreBytes(y, program) * (n > 0 ? held / n : 0));
+      }
+    }
+    Place(Bytes(bytes.parameter * (sharding == Sharding::kZero3 ? held : n)), y.offload_parameters, memory.parameters,
+          memory);
+    Place(Bytes(bytes.gradient * (ReducesEveryMicrobatch(y) ? held : n)), y.offload_gradients, memory.gradients,
+          memory);
+    Place(optimizer, y.offload_optimizer, memory.optimizer, memory);
   }
+  memory.communication += WorkingState(s, plan, rank, bytes);
+}
+
+/// With activations offloaded a stage keeps two layers' on the GPU: the one at work and the one on its way.
+void OffloadActivations(const Plan& plan, const std::vector<LayerBytes>& layers, std::vector<SlotBytes>& slots) {
+  const Placement& place = plan.schedule.placement;
+  for (int rank = 0; rank < place.ranks; ++rank) {
+    for (int chunk = 0; chunk < place.chunks; ++chunk) {
+      SlotBytes& slot = slots[static_cast<std::size_t>(rank * place.chunks + chunk)];
+      Bytes most;
+      for (const Section& section : plan.stages[static_cast<std::size_t>(place.StageOf(rank, chunk))].sections)
+        most = Max(most, layers[static_cast<std::size_t>(section.program)].kept);
+      slot.away = slot.kept;
+      slot.kept = slot.kept_for_weight = Bytes(0);
+      slot.workspace_forward += 2 * most;
+      slot.workspace_backward += 2 * most;
+    }
+  }
+}
+
+/// Most bytes of activations that lie outside the GPU at once.
+Bytes AwayOf(const Plan& plan, const std::vector<SlotBytes>& slots, int rank) {
+  Bytes now, most;
+  const int chunks = plan.schedule.placement.chunks;
+  for (const Task& task : plan.schedule.order[static_cast<std::size_t>(rank)]) {
+    const bool forward = task.phase == Phase::kForward || task.phase == Phase::kOverlapped;
+    const bool ends = task.phase == Phase::kBackward || task.phase == Phase::kBackwardWeight;
+    if (forward) now += slots[static_cast<std::size_t>(rank * chunks + task.chunk)].away;
+    most = Max(most, now);
+    if (ends) now += -1.0 * slots[static_cast<std::size_t>(rank * chunks + task.chunk)].away;
+    if (task.phase == Phase::kOverlapped)
+      now += -1.0 * slots[static_cast<std::size_t>(rank * chunks + task.chunk_b)].away;
+  }
+  return most;
+}
+
+std::vector<SlotBytes> SlotsOf(const Scenario& s, const Plan& plan) {
+  const std::vector<LayerBytes> layers = LayersOf(plan);
+  std::vector<SlotBytes> slots = SlotsOf(plan, layers);
+  if (s.strategy.offload_activations != OffloadTarget::kNone) OffloadActivations(plan, layers, slots);
+  return slots;
 }
 
 }  // namespace
@@ -166,7 +262,7 @@ LayerBytes BytesOf(const LayerProgram& p) {
 }
 
 std::vector<Bytes> MemoryByTask(const Scenario& s, const Plan& plan, int rank) {
-  const std::vector<SlotBytes> slots = SlotsOf(plan, LayersOf(plan));
+  const std::vector<SlotBytes> slots = SlotsOf(s, plan);
   StageMemory state;
   AddState(s, plan, rank, state);
   std::vector<Bytes> bytes;
@@ -182,7 +278,7 @@ std::vector<Bytes> MemoryByTask(const Scenario& s, const Plan& plan, int rank) {
 }
 
 std::vector<StageMemory> MemoryOf(const Scenario& s, const Plan& plan) {
-  const std::vector<SlotBytes> slots = SlotsOf(plan, LayersOf(plan));
+  const std::vector<SlotBytes> slots = SlotsOf(s, plan);
   std::vector<StageMemory> all;
   for (int rank = 0; rank < plan.schedule.placement.ranks; ++rank) {
     StageMemory memory;
@@ -200,7 +296,10 @@ std::vector<StageMemory> MemoryOf(const Scenario& s, const Plan& plan) {
       now += change.end;
     }
     memory.framework = kFrameworkBytes;
-    memory.communication = 2 * plan.message_bytes * (plan.schedule.placement.ranks > 1 ? 1 : 0);
+    const Bytes away = AwayOf(plan, slots, rank);
+    Bytes none;
+    Place(away, s.strategy.offload_activations, none, memory);
+    memory.communication += 2 * plan.message_bytes * (plan.schedule.placement.ranks > 1 ? 1 : 0);
     all.push_back(memory);
   }
   return all;

@@ -19,6 +19,7 @@ struct Attribution {
 struct StageMemory {
   int stage = 0;
   Bytes parameters, gradients, optimizer, activations, workspace, communication, framework;
+  Bytes host, nvme;  // of this GPU's state, outside of it
   Bytes Total() const {
     return parameters + gradients + optimizer + activations + workspace + communication + framework;
   }

@@ -27,9 +27,11 @@ enum class Group : std::uint8_t {
   kPipeline,      // pp
   kEmbedding,     // first and last pipeline rank, which share a tied embedding
   kModel,         // tp · pp: gradient norm
-  kWorld
+  kWorld,
+  kShard,   // of the dp · cp ranks, those that hold one copy of a sharded state between them
+  kReplica  // the ranks that hold the same shard in other copies
 };
-inline constexpr int kGroups = 11;
+inline constexpr int kGroups = 13;
 const char* NameOf(Group group);
 
 enum class Pass : std::uint8_t { kForward, kBackward };

@@ -342,6 +342,7 @@ class Reader {
     set("pp", l.pp);
     set("ep", l.ep);
     set("etp", l.etp);
+    set("shard", l.shard);
     set("gpus_per_node", l.gpus_per_node);
     set("pipeline_innermost_of_data", l.pipeline_innermost_of_data);
     set.Done();
@@ -436,7 +437,7 @@ std::string Print(const Plan& plan) {
   std::ostringstream out;
   const Layout& l = plan.layout;
   out << "layout tp=" << l.tp << " cp=" << l.cp << " dp=" << l.dp << " pp=" << l.pp << " ep=" << l.ep
-      << " etp=" << l.etp << " gpus_per_node=" << l.gpus_per_node
+      << " etp=" << l.etp << " shard=" << l.shard << " gpus_per_node=" << l.gpus_per_node
       << " pipeline_innermost_of_data=" << Text(l.pipeline_innermost_of_data) << "\n";
   out << "messages mode=" << (plan.messages == MessageMode::kBlocking ? "blocking" : "overlapped")
       << " bytes=" << Exact(plan.message_bytes.value) << " scatter_gather=" << Text(plan.message_scatter_gather)

@@ -100,6 +100,7 @@ Layout LayoutOf(const Scenario& scenario) {
   layout.pp = s.pipeline;
   layout.ep = s.expert;
   layout.etp = s.expert_tensor;
+  layout.shard = s.shard_group;
   layout.gpus_per_node = scenario.cluster.node.domain_gpus;
   layout.pipeline_innermost_of_data = s.rank_order == RankOrder::kPipelineInner;
   return layout;

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "plan/build.h"
+#include "plan/layer_traffic.h"
 
 namespace isochrone::plan {
 namespace {
@@ -30,6 +31,17 @@ bool Shards(const Strategy& s) { return s.optimizer_sharding != Sharding::kNone;
 
 CollectiveKind ReductionOf(const Strategy& s) {
   return Shards(s) ? CollectiveKind::kReduceScatter : CollectiveKind::kAllReduce;
+}
+
+/// Dense gradients over the ranks that hold copies of them: within the shard group and, where there are several, the
+/// shards across them.
+std::vector<Op> Reductions(const Strategy& s, const Layout& l, double elements) {
+  const Dtype wire = s.gradient_reduce_dtype;
+  if (!Shards(s) || l.Shard() == l.dp * l.cp) {
+    return {CollectiveOp("gradients", ReductionOf(s), Group::kDataContext, elements, wire)};
+  }
+  return {CollectiveOp("gradients", CollectiveKind::kReduceScatter, Group::kShard, elements, wire),
+          CollectiveOp("gradient_shards", CollectiveKind::kAllReduce, Group::kReplica, elements / l.Shard(), wire)};
 }
 
 int LastTask(const Schedule& schedule, int rank, int chunk, bool backward) {
@@ -59,9 +71,9 @@ void AddBuckets(const Strategy& s, Plan& plan, int rank, int chunk, const SlotPa
   const int last = LastTask(plan.schedule, rank, chunk, true);
   const int buckets = std::clamp(static_cast<int>(std::ceil(parameters.dense / kBucketParameters)), 1, kMostBuckets);
   for (int b = 0; b < buckets && parameters.dense > 0; ++b) {
-    Op op = CollectiveOp("gradients", ReductionOf(s), Group::kDataContext, parameters.dense / buckets,
-                         s.gradient_reduce_dtype);
-    plan.side.push_back({.rank = rank, .op = std::move(op), .after = {last, (b + 1.0) / buckets}, .before = {}});
+    for (Op& op : Reductions(s, plan.layout, parameters.dense / buckets)) {
+      plan.side.push_back({.rank = rank, .op = std::move(op), .after = {last, (b + 1.0) / buckets}, .before = {}});
+    }
   }
   if (parameters.expert > 0) {
     Op op = CollectiveOp("expert_gradients", ReductionOf(s), Group::kExpertData, parameters.expert,
@@ -74,12 +86,21 @@ void AddBuckets(const Strategy& s, Plan& plan, int rank, int chunk, const SlotPa
 void AddGathers(Plan& plan, int rank, int chunk, const SlotParameters& parameters, Dtype dtype) {
   const int first = FirstForward(plan.schedule, rank, chunk);
   for (const auto& [group, n] :
-       {std::pair{Group::kDataContext, parameters.dense}, std::pair{Group::kExpertData, parameters.expert}}) {
+       {std::pair{Group::kShard, parameters.dense}, std::pair{Group::kExpertData, parameters.expert}}) {
     if (n <= 0) continue;
     Op op = CollectiveOp("parameters", CollectiveKind::kAllGather, group, n, dtype);
     plan.side.push_back(
         {.rank = rank, .op = std::move(op), .after = {Anchor::kStepStart, 1.0}, .before = {first, 0.0}});
   }
+}
+
+Op CopyOp(const std::string& name, TransferKind kind, Bytes bytes) {
+  return {.name = name,
+          .stream = Stream::kCopy,
+          .kind = Transfer{.kind = kind, .bytes = bytes},
+          .in = {},
+          .out = {},
+          .after = {}};
 }
 
 Op UpdateOp(const Strategy& s, double parameters) {
@@ -94,11 +115,46 @@ Op UpdateOp(const Strategy& s, double parameters) {
           .after = {}};
 }
 
+/// The update where the state lies. Offloaded, gradients go out, the host's processors read and write the state (at no
+/// more than the link's rate, which is what a host's memory serves its GPUs with), drives are read and written, and
+/// parameters come back. Source  Ren et al., arXiv 2101.06840; Rajbhandari et al., arXiv 2104.07857, section 5.
+void AddUpdate(const Strategy& s, double parameters, std::vector<Op>& ops) {
+  if (s.offload_optimizer == OffloadTarget::kNone) {
+    ops.push_back(UpdateOp(s, parameters));
+    return;
+  }
+  const StateBytes bytes = StateBytesOf(s);
+  const Bytes state(parameters * bytes.optimizer);
+  if (s.offload_gradients == OffloadTarget::kNone) {
+    ops.push_back(CopyOp("gradients_out", TransferKind::kToHost, parameters * SizeOf(s.gradient_reduce_dtype)));
+  }
+  if (s.offload_optimizer == OffloadTarget::kNvme) {
+    ops.push_back(CopyOp("optimizer_fetch", TransferKind::kFromNvme, state));
+    ops.push_back(CopyOp("optimizer_out", TransferKind::kToNvme, state));
+  } else {
+    ops.push_back(CopyOp("optimizer_on_host", TransferKind::kFromHost, 2 * state));
+  }
+  if (s.offload_parameters == OffloadTarget::kNone) {
+    ops.push_back(CopyOp("parameters_fetch", TransferKind::kFromHost, Bytes(parameters * bytes.parameter)));
+  }
+}
+
+/// The first layer's gather, which no layer before hides, and the last reduction of its gradients.
+void AddFirstLayer(const Scenario& scenario, Plan& plan, int rank) {
+  const LayerContext context = ContextOf(scenario);
+  const StageContent& stage = plan.stages[static_cast<std::size_t>(plan.schedule.placement.StageOf(rank, 0))];
+  if (stage.sections.empty()) return;
+  const LayerProgram& first = plan.programs[static_cast<std::size_t>(stage.sections.front().program)];
+  const auto r = static_cast<std::size_t>(rank);
+  if (scenario.strategy.optimizer_sharding == Sharding::kZero3) plan.prologue[r] = GatherOps(context, first);
+  if (ReducesEveryMicrobatch(scenario.strategy)) plan.epilogue[r] = ReduceOps(context, first);
+}
+
 void AddEpilogue(const Scenario& scenario, Plan& plan, int rank, const Rank& mine, double tied_table,
                  Dtype parameter_dtype) {
   const Strategy& s = scenario.strategy;
   const Layout& layout = plan.layout;
-  const int shards = layout.dp * layout.cp;
+  const int shards = layout.Shard();
   auto& ops = plan.epilogue[static_cast<std::size_t>(rank)];
   if (mine.partial_over_tensor > 0) {
     ops.push_back(CollectiveOp("norm_gradients", CollectiveKind::kAllReduce, Group::kTensor, mine.partial_over_tensor,
@@ -109,10 +165,9 @@ void AddEpilogue(const Scenario& scenario, Plan& plan, int rank, const Rank& min
     ops.push_back(CollectiveOp("tied_embedding_gradient", CollectiveKind::kAllReduce, Group::kEmbedding, tied_table,
                                s.gradient_dtype));
   }
-  if (!s.overlap_data && s.optimizer_sharding != Sharding::kZero3) {
-    if (mine.dense > 0 && shards > 1) {
-      ops.push_back(
-          CollectiveOp("gradients", ReductionOf(s), Group::kDataContext, mine.dense, s.gradient_reduce_dtype));
+  if (!s.overlap_data && !ReducesEveryMicrobatch(s)) {
+    if (mine.dense > 0 && layout.dp * layout.cp > 1) {
+      for (Op& op : Reductions(s, layout, mine.dense)) ops.push_back(std::move(op));
     }
     if (mine.expert > 0 && layout.Edp() > 1) {
       ops.push_back(
@@ -129,12 +184,11 @@ void AddEpilogue(const Scenario& scenario, Plan& plan, int rank, const Rank& min
   if (layout.World() > 1) {
     ops.push_back(CollectiveOp("gradient_norm_reduce", CollectiveKind::kAllReduce, Group::kWorld, 1, Dtype::kFp32));
   }
-  ops.push_back(UpdateOp(s, held));
+  AddUpdate(s, held, ops);
   const bool gathers = (s.optimizer_sharding == Sharding::kZero1 || s.optimizer_sharding == Sharding::kZero2) &&
                        !s.overlap_parameter_gather;
   if (gathers && mine.dense > 0 && shards > 1) {
-    ops.push_back(
-        CollectiveOp("parameters", CollectiveKind::kAllGather, Group::kDataContext, mine.dense, parameter_dtype));
+    ops.push_back(CollectiveOp("parameters", CollectiveKind::kAllGather, Group::kShard, mine.dense, parameter_dtype));
   }
   if (gathers && mine.expert > 0 && layout.Edp() > 1) {
     ops.push_back(CollectiveOp("expert_parameters", CollectiveKind::kAllGather, Group::kExpertData, mine.expert,
@@ -152,7 +206,7 @@ void AddSideTasks(const Strategy& s, Plan& plan, int rank, const std::vector<Slo
   for (std::size_t chunk = 0; chunk < slots.size(); ++chunk) {
     if (s.overlap_parameter_gather && Shards(s))
       AddGathers(plan, rank, static_cast<int>(chunk), slots[chunk], parameter_dtype);
-    if (s.overlap_data) AddBuckets(s, plan, rank, static_cast<int>(chunk), slots[chunk]);
+    if (s.overlap_data && !ReducesEveryMicrobatch(s)) AddBuckets(s, plan, rank, static_cast<int>(chunk), slots[chunk]);
   }
   const auto place = [](const SideTask& t) {
     const bool gather = t.before.task != Anchor::kNone;
@@ -165,7 +219,11 @@ void AddSideTasks(const Strategy& s, Plan& plan, int rank, const std::vector<Slo
 }  // namespace
 
 StateBytes StateBytesOf(const Strategy& s) {
-  const double moments = 2 * SizeOf(s.moment_dtype).value;
+  // 8-bit Adam: moments of one byte and a scale for every block of 256 (Dettmers et al., arXiv 2110.02861).
+  const bool blocks = s.optimizer == OptimizerKind::kAdam8bit;
+  const double moments = s.optimizer == OptimizerKind::kSgd ? 0
+                         : blocks                           ? 2 * (1 + 4.0 / 256)
+                                                            : 2 * SizeOf(s.moment_dtype).value;
   if (s.precision == Dtype::kFp64) return {8, 8, 16};
   if (s.precision == Dtype::kFp32 || s.precision == Dtype::kTf32) return {4, 4, moments};
   const double gradient = SizeOf(s.gradient_dtype).value;
@@ -190,6 +248,7 @@ void AddStepWork(const Scenario& scenario, Plan& plan) {
       mine.partial_over_tensor += slots.back().partial_over_tensor;
       if (scenario.model.tied_embeddings) tied += slots.back().tied_table;
     }
+    AddFirstLayer(scenario, plan, rank);
     AddSideTasks(s, plan, rank, slots, parameter_dtype);
     AddEpilogue(scenario, plan, rank, mine, tied, parameter_dtype);
   }

@@ -60,6 +60,10 @@ int ExpectedSize(const Layout& l, Group kind) {
       return l.tp * l.pp;
     case Group::kWorld:
       return l.World();
+    case Group::kShard:
+      return l.Shard();
+    case Group::kReplica:
+      return l.dp * l.cp / l.Shard();
   }
   return 0;
 }
