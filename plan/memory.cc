@@ -120,11 +120,25 @@ std::vector<LayerBytes> LayersOf(const Plan& plan) {
   return layers;
 }
 
+/// Rows of the matrices that one stored matrix holds side by side: queries, keys and values; the two halves of a gated
+/// layer.
+std::vector<double> RowsOfParts(const Scenario& s, const Buffer& b) {
+  const Model& m = s.model;
+  const double rows = static_cast<double>(b.shape[b.shape.size() - 2]);
+  if (b.name == "qkv.weight") {
+    const double all = static_cast<double>(m.heads + 2 * m.kv_heads);
+    const double query = rows * static_cast<double>(m.heads) / all, key = rows * static_cast<double>(m.kv_heads) / all;
+    return {query, key, key};
+  }
+  const bool gated = m.mlp == MlpKind::kSwiglu || m.mlp == MlpKind::kGeglu;
+  if (gated && b.name.ends_with("fc1.weight")) return {rows / 2, rows / 2};
+  return {rows};
+}
+
 /// Optimizer bytes of one layer's parameters under GaLore: an m × n matrix, m ≤ n, keeps two moments of the projected
 /// gradient and the projection, 2nr + mr; tables and vectors keep theirs whole. Source  Zhao et al., arXiv 2403.03507,
 /// Table 1.
-double GaloreBytes(const Strategy& s, const LayerProgram& p) {
-  const double rank = s.galore_rank, element = SizeOf(s.moment_dtype).value;
+double GaloreBytes(const Scenario& s, const LayerProgram& p) {
   double elements = 0;
   for (const Buffer& b : p.buffers) {
     if (b.kind != BufferKind::kParameter || b.borrowed) continue;
@@ -133,12 +147,15 @@ double GaloreBytes(const Strategy& s, const LayerProgram& p) {
       elements += 2 * b.Elements();
       continue;
     }
-    const double m = static_cast<double>(std::min(b.shape[b.shape.size() - 2], b.shape.back()));
-    const double n = static_cast<double>(std::max(b.shape[b.shape.size() - 2], b.shape.back()));
-    const double matrices = b.Elements() / (m * n), r = std::min(rank, m);
-    elements += matrices * (2 * n * r + m * r);
+    const double columns = static_cast<double>(b.shape.back());
+    const double copies = b.shape.size() > 2 ? static_cast<double>(b.shape.front()) : 1;
+    for (double rows : RowsOfParts(s, b)) {
+      const double m = std::min(rows, columns), n = std::max(rows, columns);
+      const double r = std::min<double>(s.strategy.galore_rank, m);
+      elements += copies * (2 * n * r + m * r);
+    }
   }
-  return elements * element;
+  return elements * SizeOf(s.strategy.moment_dtype).value;
 }
 
 /// Full parameters and gradients of the layer at work and the next, which shards are gathered into, and of the layer
@@ -182,7 +199,7 @@ void AddState(const Scenario& s, const Plan& plan, int rank, StageMemory& memory
       const int stage = plan.schedule.placement.StageOf(rank, chunk);
       for (const Section& section : plan.stages[static_cast<std::size_t>(stage)].sections) {
         const LayerProgram& program = plan.programs[static_cast<std::size_t>(section.program)];
-        optimizer += Bytes(section.count * GaloreBytes(y, program) * (n > 0 ? held / n : 0));
+        optimizer += Bytes(section.count * GaloreBytes(s, program) * (n > 0 ? held / n : 0));
       }
     }
     Place(Bytes(bytes.parameter * (sharding == Sharding::kZero3 ? held : n)), y.offload_parameters, memory.parameters,

@@ -1,0 +1,178 @@
+// State: bytes by format, what sharding moves, what experts receive.
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+
+#include "plan/build.h"
+#include "plan/expert_load.h"
+#include "plan/memory.h"
+#include "plan/step_program.h"
+
+using namespace isochrone;
+using namespace isochrone::plan;
+
+namespace {
+
+Scenario Llama(Strategy strategy) {
+  Scenario s;
+  Model& m = s.model;
+  m.layers = 32;
+  m.hidden = 4096;
+  m.heads = m.kv_heads = 32;
+  m.head_dim = 128;
+  m.ffn = 11008;
+  m.mlp = MlpKind::kSwiglu;
+  m.normalization = NormKind::kRms;
+  m.position = PositionKind::kRotary;
+  m.linear_bias = m.tied_embeddings = false;
+  m.sequence = 2048;
+  m.vocabulary = 32000;
+  s.strategy = strategy;
+  s.cluster.node.gpus = s.cluster.node.domain_gpus = 8;
+  s.batch = {.sequences = strategy.data, .microbatch = 1};
+  return s;
+}
+
+StageMemory Memory(const Strategy& strategy) {
+  const Scenario s = Llama(strategy);
+  return MemoryOf(s, BuildPlan(s)).front();
+}
+
+const LayerProgram& Layer(const Plan& plan) {
+  return *std::find_if(plan.programs.begin(), plan.programs.end(),
+                       [](const LayerProgram& p) { return p.name == "transformer"; });
+}
+
+int Count(const std::vector<Op>& ops, CollectiveKind kind, Group group) {
+  return static_cast<int>(std::count_if(ops.begin(), ops.end(), [&](const Op& op) {
+    const auto* c = std::get_if<Collective>(&op.kind);
+    return c != nullptr && c->kind == kind && c->group == group;
+  }));
+}
+
+}  // namespace
+
+TEST_CASE("bytes a parameter are those of the distributed optimizer's table", "[state]") {
+  const auto check = [](Dtype precision, Dtype gradient, Dtype moments, double whole, double shared) {
+    Strategy s;
+    s.precision = precision;
+    s.gradient_dtype = gradient;
+    s.moment_dtype = moments;
+    const StateBytes bytes = StateBytesOf(s);
+    CHECK(bytes.parameter + bytes.gradient == whole);
+    CHECK(bytes.optimizer == shared);
+  };
+  check(Dtype::kFp16, Dtype::kFp16, Dtype::kFp32, 4, 16);
+  check(Dtype::kBf16, Dtype::kFp32, Dtype::kFp32, 6, 12);
+  check(Dtype::kFp32, Dtype::kFp32, Dtype::kFp32, 8, 8);
+  check(Dtype::kBf16, Dtype::kFp32, Dtype::kBf16, 6, 8);
+}
+
+TEST_CASE("GaLore at a quarter of the rank saves 65.5 % of Adam's moments of a 7B model, within a point", "[state]") {
+  Strategy adam;
+  adam.optimizer = OptimizerKind::kGaloreAdam;
+  adam.moment_dtype = Dtype::kBf16;
+  adam.galore_rank = 1024;
+  const double galore = Memory(adam).optimizer.value;
+  const double whole = 2 * 2 * 6738415616.0;  // two moments in bf16
+  CHECK(100 * (1 - galore / whole) == Approx(65.5).margin(1));
+}
+
+TEST_CASE("zero3 gathers each layer forward and backward and reduces its gradient; zero1 does neither", "[state]") {
+  Strategy s;
+  s.data = 8;
+  s.optimizer_sharding = Sharding::kZero3;
+  const Plan plan = BuildPlan(Llama(s));
+  const LayerProgram& layer = Layer(plan);
+  CHECK(Count(layer.Ops(Phase::kForward), CollectiveKind::kAllGather, Group::kShard) == 1);
+  CHECK(Count(layer.Ops(Phase::kBackward), CollectiveKind::kAllGather, Group::kShard) == 1);
+  CHECK(Count(layer.Ops(Phase::kBackward), CollectiveKind::kReduceScatter, Group::kShard) == 1);
+  CHECK(Count(plan.prologue[0], CollectiveKind::kAllGather, Group::kShard) == 1);
+  s.optimizer_sharding = Sharding::kZero1;
+  const Plan one = BuildPlan(Llama(s));
+  CHECK(Count(Layer(one).Ops(Phase::kForward), CollectiveKind::kAllGather, Group::kShard) == 0);
+  CHECK(Count(Layer(one).Ops(Phase::kBackward), CollectiveKind::kReduceScatter, Group::kShard) == 0);
+}
+
+TEST_CASE("HSDP shards within its group and adds the shards across groups", "[state]") {
+  Strategy s;
+  s.data = 8;
+  s.optimizer_sharding = Sharding::kZero3;
+  const double whole = Memory(s).parameters.value;
+  s.shard_group = 4;
+  CHECK(Memory(s).parameters.value == Approx(2 * whole));
+  const Plan plan = BuildPlan(Llama(s));
+  CHECK(Count(Layer(plan).Ops(Phase::kBackward), CollectiveKind::kAllReduce, Group::kReplica) == 1);
+  CHECK(ShapeOf(plan.layout, Group::kShard).size == 4);
+  CHECK(ShapeOf(plan.layout, Group::kReplica).size == 2);
+}
+
+TEST_CASE("what is offloaded leaves the GPU and is counted where it goes", "[state]") {
+  Strategy s;
+  s.data = 8;
+  s.optimizer_sharding = Sharding::kZero3;
+  const StageMemory kept = Memory(s);
+  s.offload_optimizer = OffloadTarget::kNvme;
+  s.offload_parameters = OffloadTarget::kHost;
+  const StageMemory away = Memory(s);
+  CHECK(away.optimizer.value == 0);
+  CHECK(away.parameters.value == 0);
+  CHECK(away.nvme.value == Approx(kept.optimizer.value));
+  CHECK(away.host.value == Approx(kept.parameters.value));
+}
+
+TEST_CASE("only the first layers of a stage recompute where a number of them is given", "[state]") {
+  Strategy s;
+  s.recompute = Recompute::kFull;
+  const double all = Memory(s).activations.value;
+  s.recompute_layers = 16;
+  const double half = Memory(s).activations.value;
+  s.recompute = Recompute::kNone;
+  s.recompute_layers = 0;
+  const double none = Memory(s).activations.value;
+  CHECK(half == Approx((all + none) / 2));
+}
+
+TEST_CASE("balanced experts share rows evenly in every form", "[experts]") {
+  MoeSpec moe{.experts = 8, .topk = 2, .ffn = 64};
+  Strategy s;
+  s.expert = 4;
+  const ExpertRows dropless = ExpertRowsOf(moe, s, 1000);
+  CHECK(dropless.held == Approx(2000));
+  CHECK(dropless.multiplied == Approx(2 * 1024));  // two experts of 1000 rows, each in eight tiles of 128
+  CHECK(dropless.imbalance == Approx(1));
+  moe.padded = true;
+  CHECK(ExpertRowsOf(moe, s, 1000).multiplied == Approx(2000));
+  moe.capacity_factor = 1.5;
+  CHECK(ExpertRowsOf(moe, s, 1000).multiplied == Approx(3000));
+  CHECK(ExpertRowsOf(moe, s, 1000).dropped == Approx(0));
+}
+
+TEST_CASE("a skewed load costs a padded form its fullest expert everywhere, and drops what exceeds capacity",
+          "[experts]") {
+  MoeSpec moe{.experts = 4, .topk = 1, .ffn = 64};
+  Strategy s;
+  s.expert = 2;
+  s.expert_load = {0.5, 0.3, 0.1, 0.1};
+  const ExpertRows dropless = ExpertRowsOf(moe, s, 1280);  // 2560 assignments: 1280, 768, 256, 256
+  CHECK(dropless.held == Approx(2048));
+  CHECK(dropless.imbalance == Approx(1.6));
+  CHECK(dropless.fullest == Approx(1280));
+  moe.padded = true;
+  CHECK(ExpertRowsOf(moe, s, 1280).multiplied == Approx(2 * 1280));
+  moe.padded = false;
+  moe.capacity_factor = 1;
+  CHECK(ExpertRowsOf(moe, s, 1280).multiplied == Approx(2 * 640));
+  CHECK(ExpertRowsOf(moe, s, 1280).dropped == Approx((640 + 128) / 2560.0));
+}
+
+TEST_CASE("no expert is visited twice by one token", "[experts]") {
+  const MoeSpec moe{.experts = 4, .topk = 2, .ffn = 64};
+  Strategy s;
+  s.expert_load_zipf = 5;
+  const std::vector<double> shares = ExpertShares(moe, s);
+  CHECK(shares[0] == Approx(0.5));
+  double sum = 0;
+  for (double share : shares) sum += share;
+  CHECK(sum == Approx(1));
+}
