@@ -8,65 +8,15 @@
 #include "base/json.h"
 #include "base/table.h"
 #include "base/text.h"
+#include "cli/answer_parts.h"
 #include "cli/network_answer.h"
 #include "cli/timeline_json.h"
 #include "cli/version.h"
-#include "plan/strategy.h"
 
 namespace isochrone::cli {
 namespace {
 
 using nlohmann::ordered_json;
-
-const std::vector<std::pair<const char*, Seconds plan::Attribution::*>>& AttributionParts() {
-  using A = plan::Attribution;
-  static const std::vector<std::pair<const char*, Seconds A::*>> parts = {
-      {"compute", &A::compute},     {"recompute", &A::recompute}, {"tensor", &A::tensor}, {"context", &A::context},
-      {"expert", &A::expert},       {"pipeline", &A::pipeline},   {"data", &A::data},     {"copy", &A::copy},
-      {"optimizer", &A::optimizer}, {"host", &A::host},           {"bubble", &A::bubble}};
-  return parts;
-}
-
-const std::vector<std::pair<const char*, Bytes plan::StageMemory::*>>& MemoryParts() {
-  using M = plan::StageMemory;
-  static const std::vector<std::pair<const char*, Bytes M::*>> parts = {
-      {"parameters", &M::parameters},   {"gradients", &M::gradients}, {"optimizer", &M::optimizer},
-      {"activations", &M::activations}, {"workspace", &M::workspace}, {"communication", &M::communication},
-      {"framework", &M::framework}};
-  return parts;
-}
-
-ordered_json ScenarioJson(const plan::Scenario& s) {
-  ordered_json strategy;
-  for (const plan::StrategyKey& key : plan::StrategyKeys()) strategy[key.name] = key.show(s.strategy);
-  return {{"file", s.file},
-          {"question", s.question},
-          {"model", s.model.name},
-          {"gpu", s.cluster.node.gpu.name},
-          {"gpus", plan::LayoutOf(s).World()},
-          {"nodes", s.cluster.nodes},
-          {"sequences", s.batch.sequences},
-          {"microbatch", s.batch.microbatch},
-          {"sequence", s.model.sequence},
-          {"strategy", strategy},
-          {"defaults", s.defaults}};
-}
-
-ordered_json MemoryJson(const plan::Metrics& m) {
-  ordered_json stages = ordered_json::array();
-  Bytes peak;
-  for (const plan::StageMemory& stage : m.memory) {
-    ordered_json one = {{"stage", stage.stage}};
-    for (const auto& [name, part] : MemoryParts()) one[name] = (stage.*part).value;
-    one["total"] = stage.Total().value;
-    peak = Max(peak, stage.Total());
-    stages.push_back(std::move(one));
-  }
-  return {{"peak_bytes", peak.value},
-          {"capacity_bytes", m.memory_capacity.value},
-          {"fits", peak <= m.memory_capacity},
-          {"stages", stages}};
-}
 
 ordered_json OperationsJson(const study::Prediction& p, const costmodel::Costs& costs) {
   ordered_json lines = ordered_json::array();
@@ -100,13 +50,6 @@ ordered_json OperationsJson(const study::Prediction& p, const costmodel::Costs& 
 std::string PredictionJson(const study::Prediction& p, const costmodel::Costs& costs, const std::string& command,
                            bool with_timeline) {
   const plan::Metrics& m = p.metrics;
-  ordered_json attribution;
-  for (const auto& [name, part] : AttributionParts()) attribution[name] = (m.attribution.*part).value;
-  const ordered_json exposed = {{"tensor", m.attribution.tensor.value},
-                                {"pipeline", m.attribution.pipeline.value},
-                                {"data", m.attribution.data.value},
-                                {"context", m.attribution.context.value},
-                                {"expert", m.attribution.expert.value}};
   ordered_json answer = {{"schema_version", 1},
                          {"kind", "prediction"},
                          {"fidelity", study::FidelityNames()[static_cast<std::size_t>(p.fidelity)]},
@@ -124,8 +67,8 @@ std::string PredictionJson(const study::Prediction& p, const costmodel::Costs& c
                          {"bubble_over_ideal", m.bubble_over_ideal},
                          {"bubble_over_total", m.bubble_over_total},
                          {"reported_rank", m.reported_rank},
-                         {"attribution_s", attribution},
-                         {"exposed_communication_s", exposed},
+                         {"attribution_s", AttributionJson(m.attribution)},
+                         {"exposed_communication_s", ExposedJson(m.attribution)},
                          {"memory", MemoryJson(m)},
                          {"operations", OperationsJson(p, costs)}};
   if (p.scenario.published && p.scenario.published->step_time) {

@@ -80,16 +80,18 @@ bool SideTasksSlowCompute(const plan::Timeline& timeline, const sim::StepCosts& 
 
 }  // namespace
 
+ordered_json TimelineJson(const plan::Timeline& t) {
+  return {{"ranks", t.ranks == plan::Timeline::Ranks::kPipeline ? "pipeline" : "world"},
+          {"rank_count", t.rank_count},
+          {"columns", {"rank", "stream", "kind", "phase", "chunk", "microbatch", "start_s", "duration_s"}},
+          {"spans", SpansJson(t)}};
+}
+
 void AddTimeline(const study::Prediction& p, ordered_json& answer) {
-  const plan::Timeline& t = p.result.timeline;
-  answer["timeline"] = {
-      {"ranks", t.ranks == plan::Timeline::Ranks::kPipeline ? "pipeline" : "world"},
-      {"rank_count", t.rank_count},
-      {"columns", {"rank", "stream", "kind", "phase", "chunk", "microbatch", "start_s", "duration_s"}},
-      {"spans", SpansJson(t)}};
+  answer["timeline"] = TimelineJson(p.result.timeline);
   answer["memory_over_time"] = MemoryOverTime(p);
   const sim::StepCosts& costs = p.pricing.step;
-  if (SideTasksSlowCompute(t, costs)) return;  // a slowed pass has no single cause
+  if (SideTasksSlowCompute(p.result.timeline, costs)) return;  // a slowed pass has no single cause
   answer["critical_path"] = CriticalPathJson(sim::CriticalPath(p.plan, costs));
   answer["what_if"] = WhatIfJson(sim::GainsIfFree(p.plan, costs));
 }

@@ -33,5 +33,8 @@ Verb DemoVerb();
 Verb ReportVerb();
 Verb StoreVerb();
 Verb CalibrateVerb();
+Verb RunVerb();
+Verb SampleVerb();
+Verb CompareVerb();
 
 }  // namespace isochrone::cli

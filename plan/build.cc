@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "plan/stages.h"
 #include "plan/step_program.h"
 
 namespace isochrone::plan {
@@ -45,7 +46,7 @@ Plan BuildPlan(const Scenario& s, Blocks blocks, const StageCosts& costs) {
   plan.schedule = strategy.schedule == ScheduleKind::kText ? ParseSchedule(strategy.schedule_text, s.file)
                                                            : BuildSchedule({.kind = strategy.schedule,
                                                                             .ranks = strategy.pipeline,
-                                                                            .chunks = strategy.chunks_per_rank,
+                                                                            .chunks = ChunksOf(strategy),
                                                                             .microbatches = s.Microbatches()},
                                                                            costs);
   if (plan.schedule.placement.stages != static_cast<int>(plan.stages.size())) {

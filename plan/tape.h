@@ -49,7 +49,8 @@ struct LayerContext {
 ///   add                       a, b → y
 ///   rope                      qkv → qkv'                            backward: dqkv' → dqkv
 ///   embedding                 tokens, table → y                     backward: dy, tokens → dtable, added
-///   cross_entropy             logits, labels → loss, softmax        backward: softmax, labels → dlogits
+///   cross_entropy             logits, labels → statistics (3,T), softmax      backward: softmax, labels, statistics of
+///                             the whole vocabulary → dlogits
 ///   collective                x → y
 ///   grouped_gemm              X (rows,k), W (E,n,k) → Y (rows,n)   backward: dY, W → dX; dY, X → dW, added
 ///   route                     scores (T,E) → probabilities (T,topk), choice (T,topk)

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "plan/memory.h"
+#include "plan/step_flops.h"
 #include "study/interval.h"
 
 namespace isochrone::study {
@@ -118,21 +119,6 @@ Attribution AttributionOf(const plan::Plan& plan, const Pricing& pricing, const 
   return a;
 }
 
-/// Multiply-adds of one step over the whole cluster: useful ones, and with what runs again.
-void CountFlops(const plan::Plan& plan, plan::Metrics& m) {
-  const plan::Placement& place = plan.schedule.placement;
-  const double replicas = plan.layout.tp * plan.layout.cp * plan.layout.dp * plan.schedule.microbatches;
-  for (int stage = 0; stage < place.stages; ++stage) {
-    for (const plan::Section& s : plan.stages[static_cast<std::size_t>(stage)].sections) {
-      const plan::LayerProgram& p = plan.programs[static_cast<std::size_t>(s.program)];
-      m.model_flops += replicas * s.count * p.model_flops;
-      m.hardware_flops += replicas * s.count * p.model_flops;
-      for (const plan::Op& op : p.Ops(Phase::kRecompute))
-        m.hardware_flops += replicas * s.count * plan::MatrixFlopsOf(op, true);
-    }
-  }
-}
-
 }  // namespace
 
 plan::Metrics MetricsOf(const plan::Scenario& scenario, const plan::Plan& plan, const Pricing& pricing,
@@ -148,7 +134,9 @@ plan::Metrics MetricsOf(const plan::Scenario& scenario, const plan::Plan& plan, 
 
   const double tokens = static_cast<double>(scenario.batch.sequences * scenario.model.sequence);
   m.tokens_per_s = tokens / m.step_time.value;
-  CountFlops(plan, m);
+  const plan::StepFlops flops = plan::FlopsOfStep(plan);
+  m.model_flops = flops.model;
+  m.hardware_flops = flops.hardware;
   const double gpus = plan.layout.World();
   const FlopsPerSecond peak = costmodel::PeakRate(scenario.cluster.node.gpu, scenario.strategy.precision);
   m.model_tflops_per_gpu = m.model_flops.value / m.step_time.value / gpus / kTera;

@@ -8,29 +8,32 @@ void LossPart(Tape& tape, int x, int table) {
   const int full = tape.EnterTensorRegion("head_gather", tape.Norm("final_norm", x));
   const int logits = tape.Linear("logits", full, table, -1, false);
   const int labels = tape.Input("labels", {tokens}, Dtype::kInt32);
-  const int loss = tape.Activation("loss", {tokens}, Dtype::kFp32);
-  // Megatron keeps the softmax in fp32; the statistics that cross tensor ranks are three numbers a token.
+  // Megatron keeps the softmax in fp32; the statistics that cross tensor ranks are three numbers a token: maximum, sum
+  // and target logit. Those of the whole vocabulary give the loss.
+  const int statistics = tape.Activation("cross_entropy.statistics", {3, tokens}, Dtype::kFp32, true);
+  const bool split = c.layout.tp > 1;
+  const int whole = split ? tape.Activation("cross_entropy.reduced", {3, tokens}, Dtype::kFp32, true) : statistics;
   const int softmax = tape.Activation("softmax", {tokens, columns}, Dtype::kFp32);
   const CrossEntropy op{.tokens = tokens, .columns = columns, .dtype = c.storage};
-  tape.Record({.name = "cross_entropy", .kind = op, .in = {logits, labels}, .out = {loss, softmax}, .after = {}},
-              [=](Tape::Gradient g) {
-                CrossEntropy back = op;
-                back.pass = Pass::kBackward;
-                const int dlogits = g.tape->NewGradient(logits);
-                g.tape->EmitInputGradient(
-                    {.name = "cross_entropy", .kind = back, .in = {softmax, labels}, .out = {dlogits}, .after = {}});
-                g.tape->AddGradient(logits, dlogits);
-              });
-  if (c.layout.tp > 1) {
-    const int reduced = tape.Activation("loss_reduced", {tokens}, Dtype::kFp32);
+  tape.Record(
+      {.name = "cross_entropy", .kind = op, .in = {logits, labels}, .out = {statistics, softmax}, .after = {}},
+      [=](Tape::Gradient g) {
+        CrossEntropy back = op;
+        back.pass = Pass::kBackward;
+        const int dlogits = g.tape->NewGradient(logits);
+        g.tape->EmitInputGradient(
+            {.name = "cross_entropy", .kind = back, .in = {softmax, labels, whole}, .out = {dlogits}, .after = {}});
+        g.tape->AddGradient(logits, dlogits);
+      });
+  if (split) {
     tape.Record({.name = "loss_reduce",
                  .stream = Stream::kTensor,
                  .kind = Collective{.kind = CollectiveKind::kAllReduce,
                                     .group = Group::kTensor,
-                                    .bytes = 3 * tape.At(loss).Size(),
+                                    .bytes = tape.At(statistics).Size(),
                                     .dtype = Dtype::kFp32},
-                 .in = {loss},
-                 .out = {reduced},
+                 .in = {statistics},
+                 .out = {whole},
                  .after = {}},
                 nullptr);
   }

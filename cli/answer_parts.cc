@@ -1,0 +1,76 @@
+#include "cli/answer_parts.h"
+
+#include <nlohmann/json.hpp>
+
+#include "plan/layout.h"
+#include "plan/strategy.h"
+
+namespace isochrone::cli {
+
+using nlohmann::ordered_json;
+
+const std::vector<std::pair<const char*, Seconds plan::Attribution::*>>& AttributionParts() {
+  using A = plan::Attribution;
+  static const std::vector<std::pair<const char*, Seconds A::*>> parts = {
+      {"compute", &A::compute},     {"recompute", &A::recompute}, {"tensor", &A::tensor}, {"context", &A::context},
+      {"expert", &A::expert},       {"pipeline", &A::pipeline},   {"data", &A::data},     {"copy", &A::copy},
+      {"optimizer", &A::optimizer}, {"host", &A::host},           {"bubble", &A::bubble}};
+  return parts;
+}
+
+const std::vector<std::pair<const char*, Bytes plan::StageMemory::*>>& MemoryParts() {
+  using M = plan::StageMemory;
+  static const std::vector<std::pair<const char*, Bytes M::*>> parts = {
+      {"parameters", &M::parameters},   {"gradients", &M::gradients}, {"optimizer", &M::optimizer},
+      {"activations", &M::activations}, {"workspace", &M::workspace}, {"communication", &M::communication},
+      {"framework", &M::framework}};
+  return parts;
+}
+
+ordered_json ScenarioJson(const plan::Scenario& s) {
+  ordered_json strategy;
+  for (const plan::StrategyKey& key : plan::StrategyKeys()) strategy[key.name] = key.show(s.strategy);
+  return {{"file", s.file},
+          {"question", s.question},
+          {"model", s.model.name},
+          {"gpu", s.cluster.node.gpu.name},
+          {"gpus", plan::LayoutOf(s).World()},
+          {"nodes", s.cluster.nodes},
+          {"sequences", s.batch.sequences},
+          {"microbatch", s.batch.microbatch},
+          {"sequence", s.model.sequence},
+          {"strategy", strategy},
+          {"defaults", s.defaults}};
+}
+
+ordered_json MemoryJson(const plan::Metrics& m) {
+  ordered_json stages = ordered_json::array();
+  Bytes peak;
+  for (const plan::StageMemory& stage : m.memory) {
+    ordered_json one = {{"stage", stage.stage}};
+    for (const auto& [name, part] : MemoryParts()) one[name] = (stage.*part).value;
+    one["total"] = stage.Total().value;
+    peak = Max(peak, stage.Total());
+    stages.push_back(std::move(one));
+  }
+  return {{"peak_bytes", peak.value},
+          {"capacity_bytes", m.memory_capacity.value},
+          {"fits", peak <= m.memory_capacity},
+          {"stages", stages}};
+}
+
+ordered_json AttributionJson(const plan::Attribution& attribution) {
+  ordered_json seconds;
+  for (const auto& [name, part] : AttributionParts()) seconds[name] = (attribution.*part).value;
+  return seconds;
+}
+
+ordered_json ExposedJson(const plan::Attribution& attribution) {
+  return {{"tensor", attribution.tensor.value},
+          {"pipeline", attribution.pipeline.value},
+          {"data", attribution.data.value},
+          {"context", attribution.context.value},
+          {"expert", attribution.expert.value}};
+}
+
+}  // namespace isochrone::cli

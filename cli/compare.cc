@@ -1,0 +1,192 @@
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+
+#include "base/statistics.h"
+#include "base/table.h"
+#include "base/text.h"
+#include "cli/sample.h"
+#include "cli/verb.h"
+#include "executor/run.h"
+#include "plan/build.h"
+#include "plan/memory.h"
+#include "plan/scenario.h"
+#include "study/sampled_costs.h"
+
+namespace isochrone::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Asked {
+  std::vector<std::string> scenarios;
+  std::string profile;
+  int steps = 7;
+  std::size_t clock = 0;
+  bool json = false, operations = false;
+};
+
+/// One op: alone, and within the run.
+struct OpLine {
+  std::string program, name;
+  plan::Phase phase;
+  double count = 0, predicted = 0, measured = 0;  // seconds are each
+  double Difference() const { return count * (measured - predicted); }
+};
+
+struct Line {
+  std::string scenario;
+  int ranks = 1;
+  Seconds predicted, measured;
+  Bytes predicted_memory, measured_memory;
+  std::vector<OpLine> operations;  // largest difference first
+  double Error() const { return predicted / measured - 1; }
+  double MemoryError() const { return predicted_memory / measured_memory - 1; }
+};
+
+Bytes Largest(const std::vector<plan::StageMemory>& memory) {
+  Bytes most;
+  for (const plan::StageMemory& m : memory) most = Max(most, m.Total());
+  return most;
+}
+
+Line Compare(const std::string& path, const plan::Samples& samples, const Asked& asked) {
+  const plan::Scenario scenario = plan::ReadScenario(path);
+  const plan::Plan plan = plan::BuildPlan(scenario);
+  executor::RunOptions options;
+  options.steps = asked.steps;
+  options.clock = static_cast<executor::ClockKind>(asked.clock);
+  options.tokens = executor::RandomTokens(options.seed, scenario.model.vocabulary);
+  const executor::RunResult run = executor::Run<float>(scenario, plan, options);
+  Line line{.scenario = path,
+            .ranks = plan.layout.World(),
+            .predicted = sim::SteadyPeriod(plan, study::CostsFromSamples(plan, samples)),
+            .measured = run.metrics.step_time,
+            .predicted_memory = Largest(plan::MemoryOf(scenario, plan)),
+            .measured_memory = Largest(run.memory),
+            .operations = {}};
+  for (const executor::OpMeasurement& m : run.operations) {
+    for (const plan::LayerProgram& program : plan.programs) {
+      if (program.name != m.program) continue;
+      const plan::Op& op = program.Ops(m.phase)[static_cast<std::size_t>(m.index)];
+      const double alone = samples.by_signature.at(plan::SignatureOf(plan.layout, op)).seconds;
+      line.operations.push_back({m.program, m.name, m.phase, m.count, alone, m.seconds});
+      break;
+    }
+  }
+  std::sort(line.operations.begin(), line.operations.end(),
+            [](const OpLine& a, const OpLine& b) { return std::abs(a.Difference()) > std::abs(b.Difference()); });
+  return line;
+}
+
+struct Summary {
+  double mean_error = 0, worst_error = 0, worst_memory_error = 0;
+};
+Summary SummaryOf(const std::vector<Line>& lines) {
+  Summary s;
+  for (const Line& l : lines) {
+    s.mean_error += std::abs(l.Error()) / static_cast<double>(lines.size());
+    s.worst_error = std::max(s.worst_error, std::abs(l.Error()));
+    s.worst_memory_error = std::max(s.worst_memory_error, std::abs(l.MemoryError()));
+  }
+  return s;
+}
+
+void PrintText(const std::vector<Line>& lines, const Asked& asked, const plan::Samples& samples) {
+  Table table({{"scenario", "scenario", "", Align::kLeft},
+               {"ranks", "ranks", ""},
+               {"predicted", "predicted", "ms"},
+               {"measured", "measured", "ms"},
+               {"error", "error", "%"},
+               {"memory", "memory", "MiB"},
+               {"memory_error", "error", "%"}});
+  for (const Line& l : lines) {
+    table.AddRow({l.scenario, static_cast<std::int64_t>(l.ranks), Number{1e3 * l.predicted.value, 2},
+                  Number{1e3 * l.measured.value, 2}, Number{100 * l.Error(), 1},
+                  Number{l.measured_memory.value / kMebi, 2}, Number{100 * l.MemoryError(), 1}});
+  }
+  std::fputs(table.Text().c_str(), stdout);
+  const Summary s = SummaryOf(lines);
+  std::printf("step time: mean error %s, worst %s; peak memory: worst %s\n", Percent(s.mean_error).c_str(),
+              Percent(s.worst_error).c_str(), Percent(s.worst_memory_error).c_str());
+  std::printf("measured on %s, %s clock; ops measured alone on %s\n", samples.machine.c_str(),
+              executor::ClockNames()[asked.clock].c_str(), samples.date.c_str());
+  if (!asked.operations) return;
+  for (const Line& l : lines) {
+    Table ops({{"op", "op of " + l.scenario, "", Align::kLeft},
+               {"phase", "phase", "", Align::kLeft},
+               {"count", "times", ""},
+               {"alone", "alone", "us"},
+               {"within", "in the run", "us"},
+               {"difference", "difference", "us a step"}});
+    for (const OpLine& o : l.operations) {
+      ops.AddRow({o.program + " " + o.name, std::string(plan::NameOf(o.phase)), Number{o.count, 0},
+                  Number{1e6 * o.predicted, 1}, Number{1e6 * o.measured, 1}, Number{1e6 * o.Difference(), 0}});
+    }
+    std::printf("\n%s", ops.Text().c_str());
+  }
+}
+
+void PrintJson(const std::vector<Line>& lines, const Asked& asked, const plan::Samples& samples) {
+  ordered_json rows = ordered_json::array();
+  for (const Line& l : lines) {
+    ordered_json ops = ordered_json::array();
+    for (const OpLine& o : l.operations) {
+      ops.push_back({{"program", o.program},
+                     {"name", o.name},
+                     {"phase", plan::NameOf(o.phase)},
+                     {"count", o.count},
+                     {"predicted_s", o.predicted},
+                     {"measured_s", o.measured}});
+    }
+    rows.push_back({{"scenario", l.scenario},
+                    {"ranks", l.ranks},
+                    {"predicted_s", l.predicted.value},
+                    {"measured_s", l.measured.value},
+                    {"error_pct", 100 * l.Error()},
+                    {"predicted_peak_bytes", l.predicted_memory.value},
+                    {"measured_peak_bytes", l.measured_memory.value},
+                    {"operations", ops}});
+  }
+  const Summary s = SummaryOf(lines);
+  const ordered_json answer = {{"schema_version", 1},
+                               {"kind", "comparison"},
+                               {"machine", samples.machine},
+                               {"date", samples.date},
+                               {"clock", executor::ClockNames()[asked.clock]},
+                               {"mean_error_pct", 100 * s.mean_error},
+                               {"worst_error_pct", 100 * s.worst_error},
+                               {"worst_memory_error_pct", 100 * s.worst_memory_error},
+                               {"rows", rows}};
+  std::printf("%s\n", answer.dump(1, ' ', false, ordered_json::error_handler_t::replace).c_str());
+}
+
+}  // namespace
+
+Verb CompareVerb() {
+  return {.name = "compare",
+          .summary = "predicted from ops measured alone, against the step measured as a whole",
+          .example = "isochrone compare scenarios/examples/byte_gpt_on_8_cpu_ranks.json",
+          .declare = [](Options& options) {
+            auto asked = std::make_shared<Asked>();
+            options.Positionals(asked->scenarios, "scenarios", "scenario files of precision fp32");
+            options.Text(asked->profile, "--profile", "ops measured by isochrone sample; absent: measured now");
+            options.Whole(asked->steps, "--steps", 1, 1'000'000, "training steps; the first is not measured");
+            options.Choice(asked->clock, "--clock", executor::ClockNames(), "as for run");
+            options.Flag(asked->operations, "--operations", "op by op too, worst first");
+            options.Flag(asked->json, "--json", "print the answer as JSON");
+            return [asked] {
+              const plan::Samples samples = asked->profile.empty() ? SampledOps(asked->scenarios, "isochrone compare")
+                                                                   : plan::ReadSamples(asked->profile);
+              std::vector<Line> lines;
+              for (const std::string& path : asked->scenarios) lines.push_back(Compare(path, samples, *asked));
+              asked->json ? PrintJson(lines, *asked, samples) : PrintText(lines, *asked, samples);
+              return kAnswered;
+            };
+          }};
+}
+
+}  // namespace isochrone::cli

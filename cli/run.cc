@@ -1,0 +1,96 @@
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "cli/measured.h"
+#include "cli/verb.h"
+#include "costmodel/profile.h"
+#include "executor/run.h"
+#include "plan/build.h"
+#include "plan/scenario.h"
+
+namespace isochrone::cli {
+namespace {
+
+std::atomic<bool> interrupted = false;
+void Interrupt(int) { interrupted = true; }
+
+struct Asked {
+  std::string scenario, text;
+  std::size_t clock = 0, device = 0;
+  int steps = 3, seed = 1;
+  double learning_rate = 1e-3, memory_limit_gib = 0, timeout_s = 30;
+  bool json = false, timeline = false;
+};
+
+executor::RunOptions OptionsOf(const Asked& asked, const plan::Scenario& scenario) {
+  executor::RunOptions options;
+  options.clock = static_cast<executor::ClockKind>(asked.clock);
+  options.steps = asked.steps;
+  options.seed = static_cast<std::uint64_t>(asked.seed);
+  options.adam.learning_rate = asked.learning_rate;
+  options.memory_limit_bytes = asked.memory_limit_gib * kGibi;
+  options.timeout_s = asked.timeout_s;
+  options.interrupted = &interrupted;
+  if (asked.text.empty()) {
+    options.tokens = executor::RandomTokens(options.seed, scenario.model.vocabulary);
+    return options;
+  }
+  if (scenario.model.vocabulary < 256) {
+    throw Error("--text " + asked.text,
+                "is read byte by byte, but the vocabulary has " + std::to_string(scenario.model.vocabulary) + " tokens",
+                "use a model with a vocabulary of at least 256");
+  }
+  options.tokens = executor::TextTokens(options.seed, Json::FileText(asked.text, std::size_t{64} << 20, asked.text),
+                                        scenario.model.sequence);
+  return options;
+}
+
+int RunScenario(const Asked& asked) {
+  const plan::Scenario scenario = plan::ReadScenario(asked.scenario);
+  if (scenario.strategy.precision != plan::Dtype::kFp32) {
+    throw Error(scenario.file + ": /strategy/precision", "the CPU computes in fp32", "write \"fp32\"");
+  }
+  const plan::Plan plan = plan::BuildPlan(scenario);
+  std::signal(SIGINT, Interrupt);
+  executor::RunResult result = executor::Run<float>(scenario, plan, OptionsOf(asked, scenario));
+  std::signal(SIGINT, SIG_DFL);
+  const FlopsPerSecond peak =
+      costmodel::PeakRate(scenario.cluster.node.gpu, scenario.strategy.precision) * plan::LayoutOf(scenario).World();
+  result.metrics.mfu = result.metrics.model_flops / result.metrics.step_time / peak;
+  result.metrics.hfu = result.metrics.hardware_flops / result.metrics.step_time / peak;
+  const std::string text = asked.json
+                               ? MeasuredJson(scenario, result, "isochrone run " + asked.scenario, asked.timeline)
+                               : MeasuredText(scenario, result);
+  std::fputs(text.c_str(), stdout);
+  return kAnswered;
+}
+
+}  // namespace
+
+Verb RunVerb() {
+  return {.name = "run",
+          .summary = "carries the plan out, rank by rank, and measures it",
+          .example = "isochrone run scenarios/examples/byte_gpt_on_8_cpu_ranks.json --steps 3",
+          .declare = [](Options& options) {
+            auto asked = std::make_shared<Asked>();
+            options.Positional(asked->scenario, "scenario", "a scenario file");
+            options.Choice(asked->device, "--device", {"cpu"}, "what computes");
+            options.Choice(asked->clock, "--clock", executor::ClockNames(),
+                           "virtual: ranks take turns and CPU time counts; wall: each rank has a core");
+            options.Whole(asked->steps, "--steps", 1, 1'000'000, "training steps; the first is not measured");
+            options.Whole(asked->seed, "--seed", 0, 1'000'000'000, "of weights, dropout and text");
+            options.Text(asked->text, "--text", "a file to learn from, byte by byte; absent: random tokens");
+            options.Number(asked->learning_rate, "--learning-rate", 0, 1, "of AdamW");
+            options.Number(asked->memory_limit_gib, "--memory-limit-gib", 0, 1e6, "of one rank; 0: none");
+            options.Number(asked->timeout_s, "--timeout-s", 0.01, 1e6, "ends a run in which no rank moves");
+            options.Flag(asked->json, "--json", "print the answer as JSON");
+            options.Flag(asked->timeline, "--timeline", "with --json: every task's start and end");
+            return [asked] { return RunScenario(*asked); };
+          }};
+}
+
+}  // namespace isochrone::cli

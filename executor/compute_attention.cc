@@ -1,0 +1,130 @@
+// Attention on packed queries, keys and values: per token all local query heads, then key heads, then value heads.
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "executor/operands.h"
+#include "kernels/attention.h"
+#include "kernels/gemm.h"
+#include "kernels/softmax.h"
+
+namespace isochrone::executor {
+namespace {
+
+using kernels::Transpose;
+
+struct Heads {  // of this tensor rank
+  Index query, key, size, sequences, positions;
+  Index Packed() const { return (query + 2 * key) * size; }
+  Index KeyAt() const { return query * size; }
+  Index ValueAt() const { return (query + key) * size; }
+};
+
+template <class T>
+Heads HeadsOf(const Operands<T>& o, Index batch_times_heads) {
+  const plan::Model& m = *o.settings->model;
+  const Index tp = o.rows.tensor_size, query = m.heads / tp;
+  return {query, m.kv_heads / tp, m.head_dim, batch_times_heads / query, o.settings->positions};
+}
+
+/// Calls body(element of a square of scores, of a query, of its key, of its value, of its output row, first of group).
+template <class Body>
+void ForEachHead(const Heads& h, Body body) {
+  const Index group = h.query / h.key;
+  for (Index b = 0; b < h.sequences; ++b) {
+    for (Index a = 0; a < h.query; ++a) {
+      const Index token = b * h.positions;
+      body((b * h.query + a) * h.positions * h.positions, token * h.Packed() + a * h.size,
+           token * h.Packed() + h.KeyAt() + a / group * h.size, token * h.Packed() + h.ValueAt() + a / group * h.size,
+           (token * h.query + a) * h.size, a % group == 0);
+    }
+  }
+}
+
+kernels::AttentionShape ShapeOf(const plan::Attention& a) {
+  const Index packed = (a.heads + 2 * a.kv_heads) * a.qk_dim;
+  return {.batch = a.batch,
+          .queries = a.queries,
+          .keys = a.keys,
+          .heads = a.heads,
+          .kv_heads = a.kv_heads,
+          .head_size = a.qk_dim,
+          .query_pitch = packed,
+          .key_pitch = packed};
+}
+
+}  // namespace
+
+template <class T>
+void ComputeAttention(const plan::Attention& a, const Operands<T>& o) {
+  const kernels::AttentionShape shape = ShapeOf(a);
+  const kernels::AttentionMask mask{.causal = a.causal, .window = a.window};
+  const T scale = static_cast<T>(1 / std::sqrt(static_cast<double>(a.qk_dim)));
+  const Index key_at = a.heads * a.qk_dim, value_at = (a.heads + a.kv_heads) * a.qk_dim;
+  const Memory::Handle workspace =
+      o.memory->Allocate(plan::BufferKind::kWorkspace,
+                         static_cast<std::size_t>(kernels::AttentionWorkspace(shape)) * sizeof(T), "attention");
+  T* tiles = workspace->As<T>();
+  if (a.pass == plan::Pass::kForward) {
+    const T* qkv = o.In(0);
+    kernels::Attention<T>(shape, mask, scale, qkv, qkv + key_at, qkv + value_at, o.Out(0), o.Out(1), tiles);
+    return;
+  }
+  const T *dout = o.In(0), *qkv = o.In(1), *out = o.In(2), *lse = o.In(3);
+  T* dqkv = o.Out(0);
+  std::memset(dqkv, 0, static_cast<std::size_t>(a.batch * a.queries * shape.query_pitch) * sizeof(T));
+  kernels::AttentionBackward<T>(shape, mask, scale, qkv, qkv + key_at, qkv + value_at, out, lse, dout, dqkv,
+                                dqkv + key_at, dqkv + value_at, tiles);
+}
+
+template <class T>
+void ComputeAttentionProduct(const plan::Gemm& g, const Operands<T>& o) {
+  const Heads h = HeadsOf(o, g.batch);
+  const Index S = h.positions, D = h.size, packed = h.Packed(), row = h.query * D;
+  constexpr Transpose kNo = Transpose::kNo, kYes = Transpose::kYes;
+  ForEachHead(h, [&](Index square, Index query, Index key, Index value, Index out, bool first_of_group) {
+    const T add = first_of_group ? T(0) : T(1);
+    switch (g.role) {
+      case plan::GemmRole::kScores:
+        return kernels::Gemm<T>(kNo, kYes, S, S, D, 1, o.In(0) + query, packed, o.In(0) + key, packed, 0,
+                                o.Out(0) + square, S);
+      case plan::GemmRole::kContext:
+        return kernels::Gemm<T>(kNo, kNo, S, D, S, 1, o.In(0) + square, S, o.In(1) + value, packed, 0, o.Out(0) + out,
+                                row);
+      case plan::GemmRole::kGradProbabilities:
+        return kernels::Gemm<T>(kNo, kYes, S, S, D, 1, o.In(0) + out, row, o.In(1) + value, packed, 0,
+                                o.Out(0) + square, S);
+      case plan::GemmRole::kGradValues:
+        return kernels::Gemm<T>(kYes, kNo, S, D, S, 1, o.In(0) + square, S, o.In(1) + out, row, add, o.Out(0) + value,
+                                packed);
+      case plan::GemmRole::kGradQueries:
+        return kernels::Gemm<T>(kNo, kNo, S, D, S, 1, o.In(0) + square, S, o.In(1) + key, packed, 0, o.Out(0) + query,
+                                packed);
+      case plan::GemmRole::kGradKeys:
+        return kernels::Gemm<T>(kYes, kNo, S, D, S, 1, o.In(0) + square, S, o.In(1) + query, packed, add,
+                                o.Out(0) + key, packed);
+      default:
+        ISO_CHECK_NOTE(false, o.op->name);
+    }
+  });
+}
+
+template <class T>
+void ComputeSoftmax(const plan::Softmax& s, const Operands<T>& o) {
+  const Index queries = o.settings->positions, batch = s.rows / queries;
+  const T scale = static_cast<T>(1 / std::sqrt(static_cast<double>(o.settings->model->head_dim)));
+  if (s.pass == plan::Pass::kForward) {
+    kernels::MaskedSoftmax<T>(batch, queries, s.columns, scale, {.causal = s.causal}, o.In(0), o.Out(0));
+  } else {
+    kernels::MaskedSoftmaxBackward<T>(batch, queries, s.columns, scale, o.In(1), o.In(0), o.Out(0));
+  }
+}
+
+#define ISO_ATTENTION(T)                                                           \
+  template void ComputeAttention<T>(const plan::Attention&, const Operands<T>&);   \
+  template void ComputeAttentionProduct<T>(const plan::Gemm&, const Operands<T>&); \
+  template void ComputeSoftmax<T>(const plan::Softmax&, const Operands<T>&);
+ISO_ATTENTION(float)
+ISO_ATTENTION(double)
+
+}  // namespace isochrone::executor

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/units.h"
+#include "plan/metrics.h"
+#include "plan/program.h"
+
+namespace isochrone::executor {
+
+/// What a block of memory is for. The first six are plan::BufferKind's.
+inline constexpr int kMemoryKinds = 6;
+
+/// One rank's memory: every block is counted by kind while it lives. Freed blocks are kept for the next of the same
+/// size, so that a step does not pay for fresh pages again. Used by the rank's own thread; blocks that travel to
+/// another rank are copied there.
+class Memory {
+ public:
+  /// limit  bytes that may live at once; 0: no limit
+  explicit Memory(double limit = 0) : limit_(limit) {}
+  ~Memory();
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+
+  class Block {
+   public:
+    Block(Memory& owner, plan::BufferKind kind, std::size_t bytes, void* data)
+        : owner_(owner), kind_(kind), bytes_(bytes), data_(data) {}
+    ~Block() { owner_.Free(*this); }
+    Block(const Block&) = delete;
+    Block& operator=(const Block&) = delete;
+    template <class T>
+    T* As() const {
+      return static_cast<T*>(data_);
+    }
+    std::size_t Size() const { return bytes_; }
+
+   private:
+    friend class Memory;
+    Memory& owner_;
+    plan::BufferKind kind_;
+    std::size_t bytes_;
+    void* data_;
+  };
+  using Handle = std::shared_ptr<Block>;
+
+  /// Not initialised, aligned to 64 bytes. `what` names it should the limit be passed.
+  /// Throws Error where the limit would be passed.
+  Handle Allocate(plan::BufferKind kind, std::size_t bytes, const std::string& what);
+
+  double Live() const { return live_; }
+  double Peak() const { return peak_; }
+  /// Bytes by kind at the fullest instant.
+  plan::StageMemory AtPeak() const;
+
+ private:
+  void Free(Block& block);
+
+  double limit_, live_ = 0, peak_ = 0;
+  std::array<double, kMemoryKinds> by_kind_{}, at_peak_{};
+  std::map<std::size_t, std::vector<void*>> spare_;
+};
+
+}  // namespace isochrone::executor

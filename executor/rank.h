@@ -1,0 +1,143 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "executor/communicator.h"
+#include "executor/liveness.h"
+#include "executor/operands.h"
+#include "executor/options.h"
+#include "executor/parameters.h"
+#include "plan/metrics.h"
+#include "plan/plan.h"
+#include "plan/timeline.h"
+
+namespace isochrone::executor {
+
+/// What all ranks of a run share and only read.
+struct RunPlan {
+  const plan::Scenario* scenario = nullptr;
+  const plan::Plan* plan = nullptr;
+  const RunOptions* options = nullptr;
+  std::vector<Liveness> liveness;  // [program]
+};
+
+/// Seconds of each op, summed over the times that it ran: [program][phase][op].
+struct OpTimes {
+  std::vector<std::array<std::vector<double>, plan::kPhases>> seconds, count;
+  std::map<std::string, std::pair<double, double>> step_ops;  // prologue, epilogue, side: seconds, count
+};
+
+/// What one rank saw in one step.
+struct StepRecord {
+  double start = 0, end = 0;
+  double loss = 0;  // this rank's part of the mean over the batch
+  double gradient_norm = 0;
+  plan::Attribution attribution;
+  std::vector<plan::Span> spans;
+};
+
+/// One rank: its shards, its buffers, and the walk through its tasks.
+template <class T>
+class Rank {
+ public:
+  Rank(const RunPlan& run, int rank, Communicator<T>& communicator, Clock& clock, std::function<void()> progress);
+
+  /// Carries out one training step.
+  StepRecord Step(int step);
+  /// Where updated parameters are gathered at the next step's start: gathers them now.
+  void Finish();
+
+  const Memory& memory() const { return memory_; }
+  const OpTimes& times() const { return times_; }
+  std::vector<Parameter<T>*> Parameters();
+  /// "rank 3, op qkv of layer 2, microbatch 5": what it does now.
+  std::string Doing() const;
+  bool Reports() const { return at_.tp == 0; }  // one rank of each tensor group adds up losses
+  const std::vector<std::string>& names() const { return names_; }
+
+ private:
+  using Frame = std::vector<Memory::Handle>;  // [buffer of the program]
+  struct Layer {
+    const plan::LayerProgram* program = nullptr;
+    int program_index = 0, layer = -1;
+    bool output_is_kept = false;           // the next layer keeps its input
+    std::vector<Parameter<T>*> parameter;  // [buffer]; null for activations
+  };
+  struct Slot {
+    int stage = 0, direction = 0;
+    std::vector<Layer> layers;
+    std::vector<std::unique_ptr<Parameter<T>>> parameters;
+  };
+  struct InFlight {
+    std::vector<Frame> frames;  // [layer]
+  };
+
+  // rank.cc: building
+  void BuildSlot(int chunk);
+  Parameter<T>* AddParameter(Slot& slot, const plan::LayerProgram& program, const plan::Buffer& buffer, int layer);
+  void AllocateState(Parameter<T>& p);
+
+  // rank_tasks.cc: tasks
+  void RunTask(const plan::Task& task);
+  void Forward(int chunk, int microbatch);
+  void BackwardInput(int chunk, int microbatch, bool with_weights);
+  void BackwardWeight(int chunk, int microbatch);
+  void RunOps(const Layer& layer, Frame& frame, plan::Phase phase, const Releases& releases, int microbatch);
+  void RunOp(const Layer& layer, Frame& frame, const plan::Op& op, int microbatch, plan::Phase phase);
+  void LayerCollective(const Layer& layer, const plan::Op& op, const plan::Collective& c, const Operands<T>& operands);
+  void MergeStatistics(const Operands<T>& operands);
+  void AddLoss(const T* statistics, Index tokens);
+  Operands<T> OperandsOf(const Layer& layer, Frame& frame, const plan::Op& op, int microbatch, plan::Phase phase);
+  void BindText(const Layer& layer, Frame& frame, int microbatch);
+  Memory::Handle NewBuffer(const Layer& layer, int buffer);
+  Memory::Handle Arriving(const Slot& slot, int chunk, int microbatch, bool backward, const plan::Buffer& like);
+  void Leaving(const Slot& slot, int microbatch, bool backward, Memory::Handle data, const plan::Buffer& like);
+
+  // rank_step.cc: what surrounds the tasks
+  void RunStepOp(const plan::Op& op, int chunk, int part, int parts);
+  void RunSide(int after_task);
+  void Reduce(std::span<Parameter<T>* const> parameters);
+  void Gather(std::span<Parameter<T>* const> parameters);
+  void AllReduceGradients(plan::Group group, const std::vector<Parameter<T>*>& parameters, plan::Stream stream);
+  void AddTiedTables();
+  void LocalNorm();
+  void Update();
+  std::vector<Parameter<T>*> ParametersOf(int chunk);
+
+  const Team& TeamOf(plan::Group group);
+  void Account(plan::Stream stream, const Exchange& exchange);
+  void Compute(double seconds, plan::Phase phase);
+  int NameIndex(const std::string& name);
+  double ShardCount() const { return shards_; }
+
+  const RunPlan& run_;
+  const plan::Plan& plan_;
+  const plan::Scenario& scenario_;
+  const RunOptions& options_;
+  int rank_;
+  plan::Coordinates at_;
+  Communicator<T>& communicator_;
+  Clock& clock_;
+  std::function<void()> progress_;
+  Memory memory_;
+  OpSettings<T> settings_;
+  std::map<plan::Group, Team> teams_;
+  int shards_ = 1;                                     // ranks that share optimizer state
+  std::vector<Slot> slots_;                            // [chunk]
+  std::map<std::pair<int, int>, InFlight> in_flight_;  // (chunk, microbatch)
+  std::map<Tag, Memory::Handle> local_;                // between two stages of this rank
+  OpTimes times_;
+  StepRecord record_;
+  int step_ = 0;
+  double squared_norm_ = 0;
+  double worked_ = 0;  // seconds that the last collective worked
+  std::vector<std::string> names_;
+  std::string doing_;
+};
+
+}  // namespace isochrone::executor

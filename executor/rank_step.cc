@@ -1,0 +1,213 @@
+// What surrounds a rank's tasks: gradients are reduced, the norm taken, parameters updated and gathered.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "executor/rank.h"
+#include "kernels/vector.h"
+
+namespace isochrone::executor {
+namespace {
+
+/// Part `part` of `parts` of a list, by parameters, in the order in which a backward pass ends with them.
+template <class T>
+std::vector<Parameter<T>*> Bucket(std::vector<Parameter<T>*> all, int part, int parts) {
+  std::reverse(all.begin(), all.end());
+  double total = 0, before = 0;
+  for (const Parameter<T>* p : all) total += static_cast<double>(p->Count());
+  std::vector<Parameter<T>*> mine;
+  for (Parameter<T>* p : all) {
+    const int of = std::min(parts - 1, static_cast<int>(before / total * parts));
+    if (of == part) mine.push_back(p);
+    before += static_cast<double>(p->Count());
+  }
+  return mine;
+}
+
+}  // namespace
+
+template <class T>
+StepRecord Rank<T>::Step(int step) {
+  step_ = step;
+  record_ = {};
+  squared_norm_ = 0;
+  record_.start = clock_.Now();
+  RunSide(plan::Anchor::kStepStart);
+  const std::size_t stage = static_cast<std::size_t>(at_.pp);
+  for (const plan::Op& op : plan_.prologue[stage]) RunStepOp(op, -1, 0, 1);
+  const std::vector<plan::Task>& order = plan_.schedule.order[stage];
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    RunTask(order[i]);
+    RunSide(static_cast<int>(i));
+  }
+  AddTiedTables();
+  for (const plan::Op& op : plan_.epilogue[stage]) RunStepOp(op, -1, 0, 1);
+  record_.end = clock_.Now();
+  return record_;
+}
+
+/// Side tasks run where they are anchored: one stream does everything, so nothing is hidden.
+template <class T>
+void Rank<T>::RunSide(int after_task) {
+  std::vector<const plan::SideTask*> now;
+  for (const plan::SideTask& side : plan_.side) {
+    if (side.rank == at_.pp && side.after.task == after_task) now.push_back(&side);
+  }
+  if (now.empty()) return;
+  if (after_task == plan::Anchor::kStepStart) {
+    if (step_ == 0) return;  // first parameters are whole
+    for (const plan::SideTask* side : now) {
+      const plan::Task& before =
+          plan_.schedule.order[static_cast<std::size_t>(at_.pp)][static_cast<std::size_t>(side->before.task)];
+      RunStepOp(side->op, before.chunk, 0, 1);
+    }
+    return;
+  }
+  const plan::Task& task = plan_.schedule.order[static_cast<std::size_t>(at_.pp)][static_cast<std::size_t>(after_task)];
+  const int chunk = task.phase == plan::Phase::kOverlapped ? task.chunk_b : task.chunk;
+  for (std::size_t i = 0; i < now.size(); ++i)
+    RunStepOp(now[i]->op, chunk, static_cast<int>(i), static_cast<int>(now.size()));
+}
+
+template <class T>
+void Rank<T>::RunStepOp(const plan::Op& op, int chunk, int part, int parts) {
+  doing_ = "op " + op.name + " of the step";
+  if (options_.before_op) options_.before_op(rank_, step_, op);
+  const double start = clock_.Now();
+  const std::vector<Parameter<T>*> all = chunk < 0 ? Parameters() : ParametersOf(chunk);
+  const auto some = [&](auto which) {
+    std::vector<Parameter<T>*> chosen;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(chosen), which);
+    return chosen;
+  };
+  worked_ = -1;
+  if (op.name == "gradients") {
+    Reduce(Bucket(all, part, parts));
+  } else if (op.name == "parameters") {
+    Gather(all);
+  } else if (op.name == "norm_gradients") {
+    AllReduceGradients(plan::Group::kTensor, some([](const Parameter<T>* p) { return p->partial_over_tensor; }),
+                       op.stream);
+  } else if (op.name == "tied_embedding_gradient") {
+    const std::vector<Parameter<T>*> tables = some([](const Parameter<T>* p) { return p->tied; });
+    if (tables.size() == 1) AllReduceGradients(plan::Group::kEmbedding, tables, op.stream);
+  } else if (op.name == "gradient_norm") {
+    LocalNorm();
+  } else if (op.name == "gradient_norm_reduce") {
+    T sum = static_cast<T>(squared_norm_);
+    const Slice<T> slice{&sum, &sum, 1};
+    Account(op.stream, communicator_.AllReduce(TeamOf(plan::Group::kWorld), {&slice, 1}));
+    squared_norm_ = static_cast<double>(sum);
+  } else if (op.name == "optimizer") {
+    Update();
+  } else {
+    throw Error("op " + op.name + " of the step", "the CPU does not run it",
+                "use optimizer_sharding none or zero1, and no experts");
+  }
+  const double end = clock_.Now();
+  const double seconds = worked_ >= 0 ? worked_ : end - start;
+  if (worked_ < 0) record_.attribution.optimizer += Seconds(seconds);
+  auto& [sum, count] = times_.step_ops[op.name];
+  sum += seconds;
+  count += 1;
+  record_.spans.push_back({.start = start,
+                           .end = end,
+                           .rank = rank_,
+                           .kind = plan::SpanKind::kEpilogue,
+                           .stream = op.stream,
+                           .task = {},
+                           .name = NameIndex(op.name)});
+  progress_();
+}
+
+template <class T>
+void Rank<T>::Reduce(std::span<Parameter<T>* const> parameters) {
+  std::vector<Slice<T>> slices;
+  for (const Parameter<T>* p : parameters) {
+    T* g = p->gradient->template As<T>();
+    slices.push_back({g, g + p->first_owned, p->padded});
+  }
+  const Team& team = TeamOf(plan::Group::kDataContext);
+  if (team.Size() == 1) return;
+  Account(plan::Stream::kData,
+          shards_ > 1 ? communicator_.ReduceScatter(team, slices) : communicator_.AllReduce(team, slices));
+}
+
+template <class T>
+void Rank<T>::Gather(std::span<Parameter<T>* const> parameters) {
+  std::vector<Slice<T>> slices;
+  for (const Parameter<T>* p : parameters) {
+    T* w = p->value->template As<T>();
+    slices.push_back({w + p->first_owned, w, p->padded});
+  }
+  if (shards_ > 1) Account(plan::Stream::kData, communicator_.AllGather(TeamOf(plan::Group::kDataContext), slices));
+}
+
+template <class T>
+void Rank<T>::AllReduceGradients(plan::Group group, const std::vector<Parameter<T>*>& parameters, plan::Stream stream) {
+  std::vector<Slice<T>> slices;
+  for (const Parameter<T>* p : parameters) {
+    T* g = p->gradient->template As<T>();
+    slices.push_back({g, g, p->Count()});
+  }
+  Account(stream, communicator_.AllReduce(TeamOf(group), slices));
+}
+
+/// Where one rank holds both copies of a tied table, their gradients are added here. What data-parallel ranks own of
+/// the two copies is the same range, so it may come before or after their reduction.
+template <class T>
+void Rank<T>::AddTiedTables() {
+  std::vector<Parameter<T>*> tables;
+  for (Parameter<T>* p : Parameters()) {
+    if (p->tied) tables.push_back(p);
+  }
+  if (tables.size() != 2) return;
+  T *a = tables[0]->gradient->template As<T>(), *b = tables[1]->gradient->template As<T>();
+  kernels::Add<T>(tables[0]->Count(), a, b, a);
+  std::memcpy(b, a, static_cast<std::size_t>(tables[0]->Count()) * sizeof(T));
+}
+
+/// Squares of this rank's gradients, each element counted once over all ranks.
+template <class T>
+void Rank<T>::LocalNorm() {
+  squared_norm_ = 0;
+  const double replicas = shards_ > 1 ? 1 : TeamOf(plan::Group::kDataContext).Size();
+  for (const Parameter<T>* p : Parameters()) {
+    if (!p->counts) continue;
+    const double copies = replicas * (p->sharded ? 1 : plan_.layout.tp);
+    squared_norm_ += kernels::SquaredNorm<T>(p->owned, p->gradient->template As<T>() + p->first_owned) / copies;
+  }
+}
+
+template <class T>
+void Rank<T>::Update() {
+  const double norm = std::sqrt(squared_norm_);
+  record_.gradient_norm = norm;
+  if (!std::isfinite(norm)) {
+    throw Error(Doing(), "the norm of the gradients is not a finite number",
+                "lower the learning rate or clip gradients");
+  }
+  const T scale = static_cast<T>(kernels::ClipFactor(norm, options_.clip_norm));
+  for (Parameter<T>* p : Parameters()) {
+    kernels::AdamWOptions adam = options_.adam;
+    if (!p->decays) adam.weight_decay = 0;
+    T *g = p->gradient->template As<T>(), *w = p->value->template As<T>();
+    kernels::AdamW<T>(p->owned, step_ + 1, adam, scale, g + p->first_owned, w + p->first_owned,
+                      p->first_moment->template As<T>(), p->second_moment->template As<T>());
+    const bool last = step_ + 1 == options_.steps;
+    if (!(last && options_.keep_tensors)) std::memset(g, 0, p->gradient->Size());
+  }
+}
+
+template <class T>
+void Rank<T>::Finish() {
+  if (scenario_.strategy.overlap_parameter_gather && shards_ > 1) Gather(Parameters());
+}
+
+template StepRecord Rank<float>::Step(int);
+template StepRecord Rank<double>::Step(int);
+template void Rank<float>::Finish();
+template void Rank<double>::Finish();
+
+}  // namespace isochrone::executor

@@ -1,0 +1,370 @@
+// A rank's tasks: passes of microbatches through the layers of its chunks.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <optional>
+
+#include "base/error.h"
+#include "executor/rank.h"
+#include "kernels/cross_entropy.h"
+
+namespace isochrone::executor {
+namespace {
+
+using plan::Phase;
+
+template <class T>
+std::size_t BytesOf(const plan::Buffer& b) {
+  const bool real = b.dtype != plan::Dtype::kInt32 && b.dtype != plan::Dtype::kMask;
+  return static_cast<std::size_t>(b.Elements() * (real ? sizeof(T) : plan::SizeOf(b.dtype).value));
+}
+
+Index ElementsOf(const plan::Buffer& b) { return static_cast<Index>(b.Elements()); }
+
+}  // namespace
+
+template <class T>
+void Rank<T>::RunTask(const plan::Task& task) {
+  switch (task.phase) {
+    case Phase::kForward:
+      return Forward(task.chunk, task.microbatch);
+    case Phase::kBackward:
+      return BackwardInput(task.chunk, task.microbatch, true);
+    case Phase::kBackwardInput:
+      return BackwardInput(task.chunk, task.microbatch, false);
+    case Phase::kBackwardWeight:
+      return BackwardWeight(task.chunk, task.microbatch);
+    case Phase::kOverlapped:  // one stream: one after the other
+      Forward(task.chunk, task.microbatch);
+      return BackwardInput(task.chunk_b, task.microbatch_b, true);
+    case Phase::kRecompute:
+      break;
+  }
+  throw Error("task " + plan::Print(task), "the CPU recomputes within the backward pass only",
+              "leave recompute tasks out of the schedule");
+}
+
+template <class T>
+void Rank<T>::Forward(int chunk, int microbatch) {
+  Slot& slot = slots_[static_cast<std::size_t>(chunk)];
+  InFlight& flight = in_flight_[{chunk, microbatch}];
+  flight.frames.resize(slot.layers.size());
+  const Layer& first = slot.layers.front();
+  const plan::Buffer& input = first.program->buffers[static_cast<std::size_t>(first.program->input)];
+  Memory::Handle x;
+  if (slot.stage > 0) x = Arriving(slot, chunk, microbatch, false, input);
+  const double start = clock_.Now();
+  for (std::size_t l = 0; l < slot.layers.size(); ++l) {
+    const Layer& layer = slot.layers[l];
+    const plan::LayerProgram& p = *layer.program;
+    Frame& frame = flight.frames[l];
+    frame.resize(p.buffers.size());
+    if (x) frame[static_cast<std::size_t>(p.input)] = std::move(x);
+    BindText(layer, frame, microbatch);
+    RunOps(layer, frame, Phase::kForward, run_.liveness[static_cast<std::size_t>(layer.program_index)].forward,
+           microbatch);
+    if (p.output < 0) continue;
+    Memory::Handle& y = frame[static_cast<std::size_t>(p.output)];
+    x = y;
+    if (p.buffers[static_cast<std::size_t>(p.output)].lifetime == plan::Lifetime::kTask) y.reset();
+  }
+  const plan::Task task{.phase = Phase::kForward,
+                        .chunk = static_cast<std::uint8_t>(chunk),
+                        .microbatch = static_cast<std::int32_t>(microbatch)};
+  record_.spans.push_back({.start = start, .end = clock_.Now(), .rank = rank_, .task = task});
+  const Layer& last = slot.layers.back();
+  if (last.program->output >= 0)
+    Leaving(slot, microbatch, false, std::move(x),
+            last.program->buffers[static_cast<std::size_t>(last.program->output)]);
+}
+
+template <class T>
+void Rank<T>::BackwardInput(int chunk, int microbatch, bool with_weights) {
+  Slot& slot = slots_[static_cast<std::size_t>(chunk)];
+  InFlight& flight = in_flight_.at({chunk, microbatch});
+  const Layer& last = slot.layers.back();
+  Memory::Handle dy;
+  if (last.program->output >= 0)
+    dy = Arriving(slot, chunk, microbatch, true,
+                  last.program->buffers[static_cast<std::size_t>(last.program->output_gradient)]);
+  const double start = clock_.Now();
+  const Phase phase = with_weights ? Phase::kBackward : Phase::kBackwardInput;
+  for (std::size_t l = slot.layers.size(); l-- > 0;) {
+    const Layer& layer = slot.layers[l];
+    const plan::LayerProgram& p = *layer.program;
+    const Liveness& live = run_.liveness[static_cast<std::size_t>(layer.program_index)];
+    Frame& frame = flight.frames[l];
+    if (p.output_gradient >= 0) frame[static_cast<std::size_t>(p.output_gradient)] = std::move(dy);
+    BindText(layer, frame, microbatch);
+    RunOps(layer, frame, Phase::kRecompute, live.recompute, microbatch);
+    RunOps(layer, frame, phase, with_weights ? live.backward : live.backward_input, microbatch);
+    if (p.input_gradient >= 0) dy = frame[static_cast<std::size_t>(p.input_gradient)];
+    if (with_weights) {
+      frame.clear();
+    } else {
+      for (int b : live.after_backward_input) frame[static_cast<std::size_t>(b)].reset();
+    }
+  }
+  const plan::Task task{
+      .phase = phase, .chunk = static_cast<std::uint8_t>(chunk), .microbatch = static_cast<std::int32_t>(microbatch)};
+  record_.spans.push_back({.start = start, .end = clock_.Now(), .rank = rank_, .task = task});
+  if (with_weights) in_flight_.erase({chunk, microbatch});
+  const Layer& first = slot.layers.front();
+  if (slot.stage > 0)
+    Leaving(slot, microbatch, true, std::move(dy),
+            first.program->buffers[static_cast<std::size_t>(first.program->input_gradient)]);
+}
+
+template <class T>
+void Rank<T>::BackwardWeight(int chunk, int microbatch) {
+  Slot& slot = slots_[static_cast<std::size_t>(chunk)];
+  InFlight& flight = in_flight_.at({chunk, microbatch});
+  const double start = clock_.Now();
+  for (std::size_t l = slot.layers.size(); l-- > 0;) {
+    const Layer& layer = slot.layers[l];
+    Frame& frame = flight.frames[l];
+    BindText(layer, frame, microbatch);
+    RunOps(layer, frame, Phase::kBackwardWeight,
+           run_.liveness[static_cast<std::size_t>(layer.program_index)].backward_weight, microbatch);
+    frame.clear();
+  }
+  in_flight_.erase({chunk, microbatch});
+  const plan::Task task{.phase = Phase::kBackwardWeight,
+                        .chunk = static_cast<std::uint8_t>(chunk),
+                        .microbatch = static_cast<std::int32_t>(microbatch)};
+  record_.spans.push_back({.start = start, .end = clock_.Now(), .rank = rank_, .task = task});
+}
+
+/// Tokens and labels are not made by an op.
+template <class T>
+void Rank<T>::BindText(const Layer& layer, Frame& frame, int microbatch) {
+  const plan::LayerProgram& p = *layer.program;
+  for (std::size_t b = 0; b < p.buffers.size(); ++b) {
+    const plan::Buffer& buffer = p.buffers[b];
+    if (buffer.dtype != plan::Dtype::kInt32 || (buffer.name != "tokens" && buffer.name != "labels") || frame[b])
+      continue;
+    frame[b] = NewBuffer(layer, static_cast<int>(b));
+    auto* ids = frame[b]->template As<std::int32_t>();
+    const Index S = scenario_.model.sequence, B = scenario_.batch.microbatch;
+    const Index first = (Index{at_.dp} * plan_.schedule.microbatches + microbatch) * B;
+    std::vector<std::int32_t> text(static_cast<std::size_t>(S + 1));
+    for (Index s = 0; s < B; ++s) {
+      options_.tokens(step_, first + s, text);
+      std::copy_n(text.begin() + (buffer.name == "labels" ? 1 : 0), S, ids + s * S);
+    }
+  }
+}
+
+template <class T>
+Memory::Handle Rank<T>::NewBuffer(const Layer& layer, int b) {
+  const plan::Buffer& buffer = layer.program->buffers[static_cast<std::size_t>(b)];
+  const bool kept =
+      buffer.lifetime == plan::Lifetime::kMicrobatch || (b == layer.program->output && layer.output_is_kept);
+  return memory_.Allocate(kept ? plan::BufferKind::kActivation : plan::BufferKind::kWorkspace, BytesOf<T>(buffer),
+                          buffer.name);
+}
+
+template <class T>
+Operands<T> Rank<T>::OperandsOf(const Layer& layer, Frame& frame, const plan::Op& op, int microbatch, Phase phase) {
+  const auto pointer = [&](int b) -> void* {
+    const std::size_t i = static_cast<std::size_t>(b);
+    if (Parameter<T>* p = layer.parameter[i]) {
+      const bool gradient = layer.program->buffers[i].kind == plan::BufferKind::kGradient;
+      return (gradient ? p->gradient : p->value)->template As<T>();
+    }
+    ISO_CHECK_NOTE(frame[i] != nullptr, Doing() + ": " + layer.program->buffers[i].name +
+                                            " is read before written in " + plan::NameOf(phase));
+    return frame[i]->template As<T>();
+  };
+  for (int b : op.out) {
+    const std::size_t i = static_cast<std::size_t>(b);
+    if (layer.parameter[i] == nullptr && !frame[i]) frame[i] = NewBuffer(layer, b);
+  }
+  Operands<T> o;
+  o.op = &op;
+  o.program = layer.program;
+  o.settings = &settings_;
+  o.memory = &memory_;
+  const Index tokens = scenario_.batch.microbatch * settings_.positions;
+  const bool split_rows = scenario_.strategy.sequence_parallel && plan_.layout.tp > 1;
+  o.rows = {.first_sequence = (Index{at_.dp} * plan_.schedule.microbatches + microbatch) * scenario_.batch.microbatch,
+            .first_row = split_rows ? tokens / plan_.layout.tp * at_.tp : 0,
+            .tensor_rank = at_.tp,
+            .tensor_size = plan_.layout.tp};
+  o.stream = SeedOf(static_cast<std::uint64_t>(step_), op.name + "." + std::to_string(layer.layer));
+  for (int b : op.in) o.in.push_back(pointer(b));
+  for (int b : op.out) o.out.push_back(pointer(b));
+  return o;
+}
+
+template <class T>
+void Rank<T>::RunOps(const Layer& layer, Frame& frame, Phase phase, const Releases& releases, int microbatch) {
+  const std::vector<plan::Op>& ops = layer.program->Ops(phase);
+  auto& seconds = times_.seconds[static_cast<std::size_t>(layer.program_index)][static_cast<std::size_t>(phase)];
+  auto& count = times_.count[static_cast<std::size_t>(layer.program_index)][static_cast<std::size_t>(phase)];
+  double before = clock_.Now();
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    RunOp(layer, frame, ops[i], microbatch, phase);
+    for (int b : releases[i]) frame[static_cast<std::size_t>(b)].reset();
+    const double now = clock_.Now();
+    const bool collective = std::holds_alternative<plan::Collective>(ops[i].kind);
+    seconds[i] += collective ? worked_ : now - before;
+    count[i] += 1;
+    if (!collective) Compute(now - before, phase);
+    before = now;
+  }
+}
+
+template <class T>
+void Rank<T>::Compute(double seconds, Phase phase) {
+  (phase == Phase::kRecompute ? record_.attribution.recompute : record_.attribution.compute) += Seconds(seconds);
+}
+
+template <class T>
+void Rank<T>::RunOp(const Layer& layer, Frame& frame, const plan::Op& op, int microbatch, Phase phase) {
+  doing_ = "op " + op.name + " of " + layer.program->name +
+           (layer.layer >= 0 ? " layer " + std::to_string(layer.layer) : "") + ", " + plan::NameOf(phase) +
+           " of microbatch " + std::to_string(microbatch);
+  if (options_.before_op) options_.before_op(rank_, step_, op);
+  const Operands<T> o = OperandsOf(layer, frame, op, microbatch, phase);
+  if (const auto* c = std::get_if<plan::Collective>(&op.kind)) {
+    LayerCollective(layer, op, *c, o);
+  } else {
+    executor::Compute<T>(o);
+    const bool whole = plan_.layout.tp == 1;  // else the statistics are merged first
+    if (const auto* ce = std::get_if<plan::CrossEntropy>(&op.kind); ce && ce->pass == plan::Pass::kForward && whole)
+      AddLoss(o.Out(0), ce->tokens);
+  }
+  progress_();
+}
+
+template <class T>
+void Rank<T>::LayerCollective(const Layer& layer, const plan::Op& op, const plan::Collective& c, const Operands<T>& o) {
+  const plan::Buffer &in = o.InBuffer(0), &out = o.OutBuffer(0);
+  if (in.statistic) return MergeStatistics(o);
+  const Slice<T> slice{o.In(0), o.Out(0), std::max(ElementsOf(in), ElementsOf(out))};
+  const Team& team = TeamOf(c.group);
+  switch (c.kind) {
+    case plan::CollectiveKind::kAllReduce:
+      return Account(op.stream, communicator_.AllReduce(team, {&slice, 1}));
+    case plan::CollectiveKind::kReduceScatter:
+      return Account(op.stream, communicator_.ReduceScatter(team, {&slice, 1}));
+    case plan::CollectiveKind::kAllGather:
+      return Account(op.stream, communicator_.AllGather(team, {&slice, 1}));
+    case plan::CollectiveKind::kAllToAll:
+    case plan::CollectiveKind::kBroadcast:
+    case plan::CollectiveKind::kRing:
+      break;
+  }
+  throw Error("op " + op.name + " of layer " + layer.program->name,
+              std::string("the CPU does not run the collective ") + plan::NameOf(c.kind),
+              "use one of tensor, pipeline and data parallelism");
+}
+
+/// Cross-entropy over a sharded vocabulary: maximum, sum and target logit of every token, over all shards.
+///
+///   M = max m_r,  S = sum_r s_r e^(m_r - M),  t = sum_r t_r
+template <class T>
+void Rank<T>::MergeStatistics(const Operands<T>& o) {
+  const Team& team = TeamOf(plan::Group::kTensor);
+  const Index tokens = o.InBuffer(0).shape.back(), size = 3 * tokens;
+  const Memory::Handle all = memory_.Allocate(plan::BufferKind::kWorkspace,
+                                              static_cast<std::size_t>(size * team.Size()) * sizeof(T), o.op->name);
+  T* gathered = all->As<T>();
+  const Slice<T> slice{o.In(0), gathered, size * team.Size()};
+  Exchange exchange = communicator_.AllGather(team, {&slice, 1});
+  const double start = clock_.Now();
+  T* merged = o.Out(0);
+  for (Index t = 0; t < tokens; ++t) {
+    T largest = gathered[t], sum = 0, target = 0;
+    for (int r = 1; r < team.Size(); ++r) largest = std::max(largest, gathered[r * size + t]);
+    for (int r = 0; r < team.Size(); ++r) {
+      const T* of_rank = gathered + r * size;
+      sum += of_rank[tokens + t] * std::exp(of_rank[t] - largest);
+      target += of_rank[2 * tokens + t];
+    }
+    merged[t] = largest;
+    merged[tokens + t] = sum;
+    merged[2 * tokens + t] = target;
+  }
+  AddLoss(merged, tokens);
+  exchange.worked += clock_.Now() - start;
+  Account(o.op->stream, exchange);
+}
+
+template <class T>
+void Rank<T>::AddLoss(const T* statistics, Index tokens) {
+  std::vector<T> loss(static_cast<std::size_t>(tokens));
+  kernels::CrossEntropyLoss<T>(tokens, statistics, statistics + tokens, statistics + 2 * tokens, loss.data());
+  double sum = 0;
+  for (const T l : loss) sum += static_cast<double>(l);
+  if (!std::isfinite(sum)) {
+    throw Error(Doing(), "the loss is not a finite number",
+                "lower the learning rate or clip gradients; the op before whose result was not finite is the cause");
+  }
+  record_.loss += sum * settings_.token_weight;
+}
+
+// ---- messages -----------------------------------------------------------------------------------------------------
+
+template <class T>
+Memory::Handle Rank<T>::Arriving(const Slot& slot, int chunk, int microbatch, bool backward, const plan::Buffer& like) {
+  const plan::Placement& place = plan_.schedule.placement;
+  const int made_by = slot.stage + (backward ? 1 : -1);
+  const Tag tag{backward, slot.direction, made_by, microbatch};
+  const int from = place.RankOf(slot.direction, made_by);
+  doing_ = std::string("receiving ") + (backward ? "a gradient" : "activations") + " for chunk " +
+           std::to_string(chunk) + ", microbatch " + std::to_string(microbatch);
+  if (from == at_.pp) {
+    Memory::Handle data = std::move(local_.at(tag));
+    local_.erase(tag);
+    return data;
+  }
+  plan::Coordinates peer = at_;
+  peer.pp = from;
+  const bool kept = like.lifetime == plan::Lifetime::kMicrobatch;
+  Memory::Handle data = memory_.Allocate(kept ? plan::BufferKind::kActivation : plan::BufferKind::kWorkspace,
+                                         BytesOf<T>(like), like.name);
+  const Index n = ElementsOf(like), tp = plan_.layout.tp;
+  T* to = data->As<T>();
+  const double start = clock_.Now();
+  const bool cut = plan_.message_scatter_gather && n % tp == 0;
+  const Index part = cut ? n / tp : n, at = cut ? part * at_.tp : 0;
+  Account(plan::Stream::kPipeline, communicator_.Receive(plan::RankAt(plan_.layout, peer), tag, to + at, part));
+  if (cut) {
+    const Slice<T> slice{to + at, to, n};
+    Account(plan::Stream::kPipeline, communicator_.AllGather(TeamOf(plan::Group::kTensor), {&slice, 1}));
+  }
+  const plan::Task task{.phase = backward ? Phase::kBackward : Phase::kForward,
+                        .chunk = static_cast<std::uint8_t>(chunk),
+                        .microbatch = static_cast<std::int32_t>(microbatch)};
+  record_.spans.push_back({.start = start,
+                           .end = clock_.Now(),
+                           .rank = rank_,
+                           .kind = plan::SpanKind::kMessage,
+                           .stream = plan::Stream::kPipeline,
+                           .task = task});
+  return data;
+}
+
+template <class T>
+void Rank<T>::Leaving(const Slot& slot, int microbatch, bool backward, Memory::Handle data, const plan::Buffer& like) {
+  const plan::Placement& place = plan_.schedule.placement;
+  const Tag tag{backward, slot.direction, slot.stage, microbatch};
+  const int to = place.RankOf(slot.direction, slot.stage + (backward ? -1 : 1));
+  if (to == at_.pp) {
+    local_[tag] = std::move(data);
+    return;
+  }
+  plan::Coordinates peer = at_;
+  peer.pp = to;
+  const Index n = ElementsOf(like), tp = plan_.layout.tp;
+  const bool cut = plan_.message_scatter_gather && n % tp == 0;
+  const Index part = cut ? n / tp : n, at = cut ? part * at_.tp : 0;
+  Account(plan::Stream::kPipeline, communicator_.Send(plan::RankAt(plan_.layout, peer), tag, data->As<T>() + at, part));
+}
+
+template void Rank<float>::RunTask(const plan::Task&);
+template void Rank<double>::RunTask(const plan::Task&);
+
+}  // namespace isochrone::executor

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "executor/run.h"
+#include "plan/build.h"
+#include "plan/scenario.h"
+
+namespace isochrone::executor {
+
+/// A GPT of 4 layers that a test can run many times: 8 sequences of 12 tokens.
+inline plan::Scenario Tiny() {
+  plan::Scenario s;
+  s.file = "tiny.json";
+  s.model.name = "tiny";
+  s.model.layers = 4;
+  s.model.hidden = 32;
+  s.model.heads = s.model.kv_heads = 4;
+  s.model.head_dim = 8;
+  s.model.ffn = 64;
+  s.model.sequence = 12;
+  s.model.vocabulary = 40;
+  s.batch = {.sequences = 8, .microbatch = 1};
+  s.strategy.precision = plan::Dtype::kFp64;
+  s.strategy.gradient_dtype = s.strategy.gradient_reduce_dtype = plan::Dtype::kFp64;
+  s.strategy.schedule = plan::ScheduleKind::k1f1b;
+  s.cluster.node.gpus = s.cluster.node.domain_gpus = 16;
+  return s;
+}
+
+/// Llama's choices: RMS norm, rotary positions, SwiGLU, fewer key heads, no biases, a table of its own for the logits.
+inline void MakeLlama(plan::Model& m) {
+  m.kv_heads = 2;
+  m.mlp = plan::MlpKind::kSwiglu;
+  m.normalization = plan::NormKind::kRms;
+  m.position = plan::PositionKind::kRotary;
+  m.linear_bias = false;
+  m.tied_embeddings = false;
+}
+
+inline RunOptions TinyOptions(const plan::Scenario& s, int steps = 3) {
+  RunOptions o;
+  o.steps = steps;
+  o.tokens = RandomTokens(7, s.model.vocabulary);
+  o.adam.learning_rate = 1e-2;
+  o.keep_tensors = true;
+  return o;
+}
+
+template <class T>
+RunResult RunTiny(const plan::Scenario& s, int steps = 3) {
+  return Run<T>(s, plan::BuildPlan(s), TinyOptions(s, steps));
+}
+
+/// ||a - b|| / max(||b||, floor)
+inline double Distance(const std::vector<double>& a, const std::vector<double>& b, double floor) {
+  if (a.size() != b.size()) return 1e300;
+  double difference = 0, norm = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    difference += (a[i] - b[i]) * (a[i] - b[i]);
+    norm += b[i] * b[i];
+  }
+  return std::sqrt(difference) / std::max(std::sqrt(norm), floor);
+}
+
+}  // namespace isochrone::executor
