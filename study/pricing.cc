@@ -54,8 +54,19 @@ std::vector<double> OpSeconds(const std::vector<plan::Op>& ops, const Costs& cos
   return seconds;
 }
 
+/// Whether some task is a forward and a backward pass run as one.
+bool RunsPairs(const plan::Schedule& schedule) {
+  for (const auto& order : schedule.order) {
+    for (const plan::Task& task : order) {
+      if (task.phase == Phase::kOverlapped) return true;
+    }
+  }
+  return false;
+}
+
 void PriceTasks(const plan::Plan& plan, Pricing& pricing) {
   const plan::Placement& place = plan.schedule.placement;
+  const bool pairs = RunsPairs(plan.schedule);
   const std::size_t slots = static_cast<std::size_t>(place.ranks * place.chunks);
   pricing.step.task.assign(slots * plan::kPhases, 0);
   for (int rank = 0; rank < place.ranks; ++rank) {
@@ -66,7 +77,7 @@ void PriceTasks(const plan::Plan& plan, Pricing& pricing) {
         pricing.step.task[slot * plan::kPhases + phase] =
             StageSeconds(pricing.programs, stage, static_cast<Phase>(phase));
       }
-      for (int other = 0; place.directions > 1 && other < place.chunks; ++other) {
+      for (int other = 0; pairs && other < place.chunks; ++other) {
         const auto& backward = plan.stages[static_cast<std::size_t>(place.StageOf(rank, other))];
         pricing.step.overlapped.push_back(OverlappedSeconds(pricing.programs, stage, backward));
       }

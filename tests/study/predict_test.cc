@@ -78,3 +78,21 @@ TEST_CASE("the eight runs of 2205.05198 Table 5 come out within ten percent on a
   REQUIRE(rows == 8);
   CHECK(sum / rows <= 0.10);
 }
+
+TEST_CASE("every schedule of the table is predicted, and its parts sum to the step", "[predict]") {
+  for (std::size_t i = 0; i < plan::ScheduleNames().size(); ++i) {
+    const auto kind = static_cast<plan::ScheduleKind>(i);
+    if (kind == plan::ScheduleKind::kText) continue;  // needs a file
+    plan::Scenario scenario = plan::ReadScenario("published/korthikanti_175b_selective.json");
+    scenario.strategy.schedule = kind;
+    const bool one_chunk = kind == plan::ScheduleKind::kGpipe || kind == plan::ScheduleKind::k1f1b ||
+                           kind == plan::ScheduleKind::kZbH1 || kind == plan::ScheduleKind::kZbH2 ||
+                           kind == plan::ScheduleKind::kZbAuto1p || kind == plan::ScheduleKind::kZbAuto2p;
+    scenario.strategy.chunks_per_rank = one_chunk ? 1 : 2;
+    INFO(plan::ScheduleNames()[i]);
+    const plan::Metrics m = Predict(scenario).metrics;
+    CHECK(m.attribution.Sum() / m.step_time == Approx(1).epsilon(1e-9));
+    CHECK(m.step_time.value > 5);
+    CHECK(m.step_time.value < 30);
+  }
+}
