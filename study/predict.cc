@@ -114,7 +114,7 @@ Seconds TakeNetwork(Prediction& p, const PredictOptions& options) {
 }  // namespace
 
 const std::vector<std::string>& FidelityNames() {
-  static const std::vector<std::string> names = {"analytic", "event", "network"};
+  static const std::vector<std::string> names = {"event", "network"};
   return names;
 }
 
