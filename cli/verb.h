@@ -29,6 +29,7 @@ Verb PredictVerb();
 Verb PlanVerb();
 Verb ScoreVerb();
 Verb ExplainVerb();
+Verb SweepVerb();
 Verb DemoVerb();
 Verb ReportVerb();
 Verb StoreVerb();

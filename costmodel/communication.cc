@@ -37,14 +37,20 @@ Communication::Communication(const plan::Cluster& cluster, const plan::Layout& l
 
 Communication::Communication(const plan::Cluster& cluster, const plan::Layout& layout,
                              std::shared_ptr<const CollectiveProfile> profile)
-    : cluster_(cluster), profile_(std::move(profile)), path_(PipelinePath(layout)), tensor_(layout.tp) {
-  for (int group = 0; group < plan::kGroups; ++group) {
-    shapes_[group] = plan::ShapeOf(layout, static_cast<plan::Group>(group));
-  }
+    : cluster_(cluster),
+      profile_(std::move(profile)),
+      layout_(layout),
+      path_(PipelinePath(layout)),
+      tensor_(layout.tp) {}
+
+const plan::GroupShape& Communication::ShapeOf(plan::Group group) const {
+  const auto i = static_cast<std::size_t>(group);
+  std::call_once(shapes_->known[i], [&] { shapes_->shape[i] = plan::ShapeOf(layout_, group); });
+  return shapes_->shape[i];
 }
 
 Seconds Communication::TimeOf(const plan::Collective& op) const {
-  return CollectiveTime(*profile_, cluster_, shapes_[static_cast<int>(op.group)], op.kind, op.bytes, op.imbalance);
+  return CollectiveTime(*profile_, cluster_, ShapeOf(op.group), op.kind, op.bytes, op.imbalance);
 }
 
 Seconds Communication::TimeOf(const plan::Message& op) const {
@@ -56,7 +62,7 @@ Seconds Communication::MessageTime(Bytes bytes, bool scatter_gather) const {
 }
 
 std::vector<Term> Communication::Explain(const plan::Collective& op) const {
-  return ExplainCollective(*profile_, cluster_, shapes_[static_cast<int>(op.group)], op.kind, op.bytes, op.imbalance);
+  return ExplainCollective(*profile_, cluster_, ShapeOf(op.group), op.kind, op.bytes, op.imbalance);
 }
 
 std::vector<Term> Communication::Explain(const plan::Message& op) const {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "base/units.h"
@@ -13,7 +14,8 @@
 namespace isochrone::costmodel {
 
 /// Prices what the ranks of one layout on one cluster say to each other: collective.h with the shape of every group and
-/// the path of pipeline messages worked out once. Immutable; safe to share among threads; pricing allocates nothing.
+/// the path of pipeline messages worked out once; a shape when a group is first priced, since an uneven layout takes
+/// time in proportion to its ranks. Immutable; safe to share among threads; pricing again allocates nothing.
 class Communication {
  public:
   /// With the catalogue's link profile for the cluster's node.
@@ -35,7 +37,14 @@ class Communication {
  private:
   plan::Cluster cluster_;
   std::shared_ptr<const CollectiveProfile> profile_;
-  std::array<plan::GroupShape, plan::kGroups> shapes_;
+  struct Shapes {
+    std::array<std::once_flag, plan::kGroups> known;
+    std::array<plan::GroupShape, plan::kGroups> shape;
+  };
+  const plan::GroupShape& ShapeOf(plan::Group group) const;
+
+  plan::Layout layout_;
+  std::shared_ptr<Shapes> shapes_ = std::make_shared<Shapes>();
   MessagePath path_;  // of a pipeline message
   int tensor_ = 1;
 };

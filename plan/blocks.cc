@@ -77,33 +77,47 @@ void Append(StageContent& stage, int program, int layer) {
 
 int VirtualStages(const Scenario& s) { return s.strategy.pipeline * s.strategy.chunks_per_rank; }
 
-Blocks BuildBlocks(const Scenario& s) {
+ProgramTable BuildPrograms(const Scenario& s) {
   const LayerContext context = ContextOf(s);
-  const std::vector<int> split = LayersPerStage(s);
   Programs programs(context);
-  Blocks blocks;
-  blocks.stages.resize(split.size());
-  Append(blocks.stages.front(), programs.IndexOf("embedding", EmbeddingLayer), -1);
+  ProgramTable table;
+  table.recompute_layers = s.strategy.recompute_layers;
+  table.embedding = programs.IndexOf("embedding", EmbeddingLayer);
+  for (int layer = 0; layer < s.model.layers; ++layer) {
+    const LayerKind kind = LayerKindAt(s.model, layer);
+    const int again = programs.IndexOf(kind.name, kind.build);
+    table.layer.push_back(
+        {again, table.recompute_layers == 0 ? again : programs.IndexOf(kind.name, kind.build, false)});
+  }
+  table.multi_token.assign(static_cast<std::size_t>(s.model.mtp_layers), -1);
+  for (int& program : table.multi_token) program = programs.IndexOf("multi_token", MultiTokenLayer);
+  const bool shares_stage = StagesOf(s.strategy) == 1 && s.model.tied_embeddings;
+  table.head = programs.IndexOf(
+      "head", shares_stage ? +[](const LayerContext& c) { return HeadLayer(c, false); }
+                           : +[](const LayerContext& c) { return HeadLayer(c, true); });
+  table.programs = std::move(programs.programs);
+  return table;
+}
+
+std::vector<StageContent> LayOut(const ProgramTable& table, const std::vector<int>& split) {
+  std::vector<StageContent> stages(split.size());
+  Append(stages.front(), table.embedding, -1);
   int layer = 0;
   for (std::size_t stage = 0; stage < split.size(); ++stage) {
     for (int i = 0; i < split[stage]; ++i, ++layer) {
-      const LayerKind kind = LayerKindAt(s.model, layer);
-      const int recomputed = s.strategy.recompute_layers;
-      const bool recomputes = recomputed == 0 || i < recomputed;
-      Append(blocks.stages[stage], programs.IndexOf(kind.name, kind.build, recomputes), layer);
+      const bool again = table.recompute_layers == 0 || i < table.recompute_layers;
+      Append(stages[stage], table.layer[static_cast<std::size_t>(layer)][again ? 0 : 1], layer);
     }
   }
-  for (int i = 0; i < s.model.mtp_layers; ++i) {
-    Append(blocks.stages.back(), programs.IndexOf("multi_token", MultiTokenLayer), s.model.layers + i);
-  }
-  const bool shares_stage = split.size() == 1 && s.model.tied_embeddings;
-  Append(blocks.stages.back(),
-         programs.IndexOf(
-             "head", shares_stage ? +[](const LayerContext& c) { return HeadLayer(c, false); }
-                                  : +[](const LayerContext& c) { return HeadLayer(c, true); }),
-         -1);
-  blocks.programs = std::move(programs.programs);
-  return blocks;
+  for (int program : table.multi_token) Append(stages.back(), program, layer++);
+  Append(stages.back(), table.head, -1);
+  return stages;
+}
+
+Blocks BuildBlocks(const Scenario& s) {
+  ProgramTable table = BuildPrograms(s);
+  std::vector<StageContent> stages = LayOut(table, LayersPerStage(s));
+  return {std::move(table.programs), std::move(stages)};
 }
 
 }  // namespace isochrone::plan

@@ -9,18 +9,14 @@
 #include "plan/step_program.h"
 
 namespace isochrone::plan {
-namespace {
 
-/// Bytes of one pipeline message on one rank: the activations of a microbatch, or their gradient.
-Bytes MessageBytes(const Scenario& s, const Layout& layout) {
+Bytes MessageBytes(const Scenario& s) {
   const std::int64_t tokens = s.batch.microbatch * s.model.sequence / s.strategy.context;
-  const std::int64_t rows = s.strategy.sequence_parallel ? tokens / layout.tp : tokens;
+  const std::int64_t rows = s.strategy.sequence_parallel ? tokens / s.strategy.tensor : tokens;
   const bool wide = s.strategy.precision == Dtype::kFp32 || s.strategy.precision == Dtype::kTf32;
   const Bytes element = s.strategy.precision == Dtype::kFp64 ? Bytes(8) : wide ? Bytes(4) : Bytes(2);
   return static_cast<double>(rows) * static_cast<double>(s.model.hidden) * element;
 }
-
-}  // namespace
 
 SlotParameters ParametersOf(const Plan& plan, int rank, int chunk) {
   SlotParameters sum;
@@ -57,7 +53,7 @@ Plan BuildPlan(const Scenario& s, Blocks blocks, const StageCosts& costs) {
         "set chunks_per_rank so that pipeline · chunks_per_rank = " + std::to_string(plan.schedule.placement.stages));
   }
   plan.messages = strategy.overlap_pipeline ? MessageMode::kOverlapped : MessageMode::kBlocking;
-  plan.message_bytes = MessageBytes(s, plan.layout);
+  plan.message_bytes = MessageBytes(s);
   plan.message_scatter_gather = strategy.scatter_gather && !strategy.sequence_parallel && strategy.tensor > 1;
   AddStepWork(s, plan);
   return plan;

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <array>
+#include <vector>
+
 #include "plan/plan.h"
 #include "plan/scenario.h"
 #include "plan/tape.h"
@@ -19,8 +22,25 @@ int VirtualStages(const Scenario& scenario);
 /// What every layer of the scenario has in common on one rank. Refers to `scenario`, which must outlive it.
 LayerContext ContextOf(const Scenario& scenario);
 
+/// Every layer program of a scenario, and which one each layer takes, wherever stages are cut: a cut decides only
+/// whether there is more than one stage.
+struct ProgramTable {
+  std::vector<LayerProgram> programs;
+  int embedding = 0, head = 0;
+  std::vector<std::array<int, 2>> layer;  // [layer]: among the layers that its stage recomputes, and beyond them
+  std::vector<int> multi_token;           // after the last layer
+  int recompute_layers = 0;               // of each stage; 0: all
+};
+ProgramTable BuildPrograms(const Scenario& scenario);
+
+/// Lays the layers over stages of these numbers of layers. Embedding and head are on the first and the last.
+std::vector<StageContent> LayOut(const ProgramTable& table, const std::vector<int>& split);
+
 /// Builds every layer program that the scenario needs and lays its layers over the stages. Throws Error.
 Blocks BuildBlocks(const Scenario& scenario);
+
+/// Bytes of one pipeline message on one rank: the activations of a microbatch, or their gradient.
+Bytes MessageBytes(const Scenario& scenario);
 
 /// Blocks, schedule, messages, side tasks, prologue and epilogue. `costs` matter only to a schedule that looks at them.
 /// Requires  Check(scenario) passed

@@ -228,6 +228,9 @@ GroupShape ShapeOf(const Layout& l, Group kind) {
     const int size = static_cast<int>(RanksOf(l, kind, 0).size());
     return {size, size, 1, 1};
   }
+  if (kind == Group::kWorld) {
+    return {static_cast<int>(world), l.gpus_per_node, static_cast<int>((world + gpus - 1) / gpus), 1};
+  }
   if (kind == Group::kEmbedding && l.pp > 1 && IsRegular({Pipeline(l)}, gpus)) {
     const Axis pipeline = Pipeline(l);
     if (pipeline.stride * pipeline.count <= gpus) return {2, 2, 1, 1};

@@ -59,44 +59,25 @@ std::vector<const Op*> Listed(const std::vector<Op>& a, const std::vector<Op>& b
   return all;
 }
 
-struct SlotBytes {
-  Bytes kept, kept_for_weight, workspace_forward, workspace_backward;
-  Bytes away;  // kept outside the GPU
-};
-
-/// All that a stage keeps for a microbatch lives until its backward pass has ended: frameworks free a layer's
-/// activations one by one, but the fullest instant is in the layers that go first.
-SlotBytes BytesOfSlot(const Plan& plan, const std::vector<LayerBytes>& layers, int stage) {
-  SlotBytes sum;
-  for (const Section& section : plan.stages[static_cast<std::size_t>(stage)].sections) {
-    const LayerBytes& l = layers[static_cast<std::size_t>(section.program)];
-    sum.kept += section.count * l.kept;
-    sum.kept_for_weight += section.count * l.kept_for_weight;
-    sum.workspace_forward = Max(sum.workspace_forward, l.forward_workspace);
-    sum.workspace_backward = Max(sum.workspace_backward, l.backward_workspace);
-  }
-  return sum;
-}
-
 /// What a task adds to the kept activations when it starts, and takes when it has ended.
 struct Change {
   Bytes start, end, workspace;
 };
 
-Change ChangeOf(const Task& task, const std::vector<SlotBytes>& slots, int chunks, int rank) {
-  const SlotBytes& s = slots[static_cast<std::size_t>(rank * chunks + task.chunk)];
+Change ChangeOf(const Task& task, const std::vector<StageBytes>& slots, int chunks, int rank) {
+  const StageBytes& s = slots[static_cast<std::size_t>(rank * chunks + task.chunk)];
   switch (task.phase) {
     case Phase::kForward:
-      return {s.kept, Bytes(0), s.workspace_forward};
+      return {s.kept, Bytes(0), s.forward_workspace};
     case Phase::kBackward:
-      return {Bytes(0), -s.kept, s.workspace_backward};
+      return {Bytes(0), -s.kept, s.backward_workspace};
     case Phase::kBackwardInput:
-      return {Bytes(0), s.kept_for_weight - s.kept, s.workspace_backward};
+      return {Bytes(0), s.kept_for_weight - s.kept, s.backward_workspace};
     case Phase::kBackwardWeight:
       return {Bytes(0), -s.kept_for_weight, Bytes(0)};
     case Phase::kOverlapped: {
-      const SlotBytes& b = slots[static_cast<std::size_t>(rank * chunks + task.chunk_b)];
-      return {s.kept, -b.kept, s.workspace_forward + b.workspace_backward};
+      const StageBytes& b = slots[static_cast<std::size_t>(rank * chunks + task.chunk_b)];
+      return {s.kept, -b.kept, s.forward_workspace + b.backward_workspace};
     }
     case Phase::kRecompute:
       break;
@@ -104,20 +85,13 @@ Change ChangeOf(const Task& task, const std::vector<SlotBytes>& slots, int chunk
   return {};
 }
 
-std::vector<SlotBytes> SlotsOf(const Plan& plan, const std::vector<LayerBytes>& layers) {
-  const Placement& place = plan.schedule.placement;
-  std::vector<SlotBytes> slots;
-  for (int rank = 0; rank < place.ranks; ++rank) {
-    for (int chunk = 0; chunk < place.chunks; ++chunk)
-      slots.push_back(BytesOfSlot(plan, layers, place.StageOf(rank, chunk)));
-  }
-  return slots;
-}
-
-std::vector<LayerBytes> LayersOf(const Plan& plan) {
+std::vector<StageBytes> SlotsOf(const Scenario& s, const Plan& plan) {
   std::vector<LayerBytes> layers;
   for (const LayerProgram& p : plan.programs) layers.push_back(BytesOf(p));
-  return layers;
+  std::vector<StageBytes> stages, slots;
+  for (const StageContent& stage : plan.stages) stages.push_back(BytesOf(s.strategy, layers, stage));
+  for (std::int16_t stage : plan.schedule.placement.stage) slots.push_back(stages[static_cast<std::size_t>(stage)]);
+  return slots;
 }
 
 /// Rows of the matrices that one stored matrix holds side by side: queries, keys and values; the two halves of a gated
@@ -211,25 +185,8 @@ void AddState(const Scenario& s, const Plan& plan, int rank, StageMemory& memory
   memory.communication += WorkingState(s, plan, rank, bytes);
 }
 
-/// With activations offloaded a stage keeps two layers' on the GPU: the one at work and the one on its way.
-void OffloadActivations(const Plan& plan, const std::vector<LayerBytes>& layers, std::vector<SlotBytes>& slots) {
-  const Placement& place = plan.schedule.placement;
-  for (int rank = 0; rank < place.ranks; ++rank) {
-    for (int chunk = 0; chunk < place.chunks; ++chunk) {
-      SlotBytes& slot = slots[static_cast<std::size_t>(rank * place.chunks + chunk)];
-      Bytes most;
-      for (const Section& section : plan.stages[static_cast<std::size_t>(place.StageOf(rank, chunk))].sections)
-        most = Max(most, layers[static_cast<std::size_t>(section.program)].kept);
-      slot.away = slot.kept;
-      slot.kept = slot.kept_for_weight = Bytes(0);
-      slot.workspace_forward += 2 * most;
-      slot.workspace_backward += 2 * most;
-    }
-  }
-}
-
 /// Most bytes of activations that lie outside the GPU at once.
-Bytes AwayOf(const Plan& plan, const std::vector<SlotBytes>& slots, int rank) {
+Bytes AwayOf(const Plan& plan, const std::vector<StageBytes>& slots, int rank) {
   Bytes now, most;
   const int chunks = plan.schedule.placement.chunks;
   for (const Task& task : plan.schedule.order[static_cast<std::size_t>(rank)]) {
@@ -242,13 +199,6 @@ Bytes AwayOf(const Plan& plan, const std::vector<SlotBytes>& slots, int rank) {
       now += -1.0 * slots[static_cast<std::size_t>(rank * chunks + task.chunk_b)].away;
   }
   return most;
-}
-
-std::vector<SlotBytes> SlotsOf(const Scenario& s, const Plan& plan) {
-  const std::vector<LayerBytes> layers = LayersOf(plan);
-  std::vector<SlotBytes> slots = SlotsOf(plan, layers);
-  if (s.strategy.offload_activations != OffloadTarget::kNone) OffloadActivations(plan, layers, slots);
-  return slots;
 }
 
 }  // namespace
@@ -278,8 +228,29 @@ LayerBytes BytesOf(const LayerProgram& p) {
   return sum;
 }
 
+StageBytes BytesOf(const Strategy& strategy, const std::vector<LayerBytes>& layers, const StageContent& stage) {
+  StageBytes sum;
+  Bytes most;
+  for (const Section& section : stage.sections) {
+    const LayerBytes& l = layers[static_cast<std::size_t>(section.program)];
+    sum.kept += section.count * l.kept;
+    sum.kept_for_weight += section.count * l.kept_for_weight;
+    sum.forward_workspace = Max(sum.forward_workspace, l.forward_workspace);
+    sum.backward_workspace = Max(sum.backward_workspace, l.backward_workspace);
+    most = Max(most, l.kept);
+  }
+  if (strategy.offload_activations == OffloadTarget::kNone) return sum;
+  sum.away = sum.kept;
+  sum.kept = sum.kept_for_weight = Bytes(0);
+  sum.forward_workspace += 2 * most;
+  sum.backward_workspace += 2 * most;
+  return sum;
+}
+
+Bytes MessageBuffers(Bytes message, int ranks) { return ranks > 1 ? 2 * message : Bytes(0); }
+
 std::vector<Bytes> MemoryByTask(const Scenario& s, const Plan& plan, int rank) {
-  const std::vector<SlotBytes> slots = SlotsOf(s, plan);
+  const std::vector<StageBytes> slots = SlotsOf(s, plan);
   StageMemory state;
   AddState(s, plan, rank, state);
   std::vector<Bytes> bytes;
@@ -295,7 +266,7 @@ std::vector<Bytes> MemoryByTask(const Scenario& s, const Plan& plan, int rank) {
 }
 
 std::vector<StageMemory> MemoryOf(const Scenario& s, const Plan& plan) {
-  const std::vector<SlotBytes> slots = SlotsOf(s, plan);
+  const std::vector<StageBytes> slots = SlotsOf(s, plan);
   std::vector<StageMemory> all;
   for (int rank = 0; rank < plan.schedule.placement.ranks; ++rank) {
     StageMemory memory;
@@ -316,7 +287,7 @@ std::vector<StageMemory> MemoryOf(const Scenario& s, const Plan& plan) {
     const Bytes away = AwayOf(plan, slots, rank);
     Bytes none;
     Place(away, s.strategy.offload_activations, none, memory);
-    memory.communication += 2 * plan.message_bytes * (plan.schedule.placement.ranks > 1 ? 1 : 0);
+    memory.communication += MessageBuffers(plan.message_bytes, plan.schedule.placement.ranks);
     all.push_back(memory);
   }
   return all;

@@ -18,6 +18,20 @@ struct LayerBytes {
 };
 LayerBytes BytesOf(const LayerProgram& program);
 
+/// What one stage holds for a microbatch: the sum of its layers, and the largest workspace. All of it lives until the
+/// backward pass has ended: frameworks free a layer's activations one by one, but the fullest instant is in the layers
+/// that go first. With activations offloaded, two layers' stay: the one at work and the one on its way.
+///
+/// layers  [program]
+struct StageBytes {
+  Bytes kept, kept_for_weight, forward_workspace, backward_workspace;
+  Bytes away;  // kept outside the GPU
+};
+StageBytes BytesOf(const Strategy& strategy, const std::vector<LayerBytes>& layers, const StageContent& stage);
+
+/// Messages on their way in and out of a pipeline rank.
+Bytes MessageBuffers(Bytes message, int ranks);
+
 /// Memory of every pipeline rank at its fullest instant. Walks each rank's order once: kept activations rise with a
 /// forward pass and fall with the backward pass that ends with them, whatever the times are.
 std::vector<StageMemory> MemoryOf(const Scenario& scenario, const Plan& plan);

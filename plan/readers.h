@@ -36,6 +36,9 @@ Gpu GpuFrom(const Fields& fields);
 Node NodeFrom(const Part& part);
 Cluster ClusterFrom(const Json& value, const Found& beside);
 
+/// A scenario as its file says it, not yet checked. `file` is where references start from.
+Scenario ScenarioFrom(const Json& root, const Found& file);
+
 /// True for a Hugging Face configuration; its model in our keys. Throws Error where the architecture is not known.
 bool IsHuggingFace(const Json& config);
 Json FromHuggingFace(const Json& config);

@@ -89,9 +89,7 @@ void NoteIdleGpus(Scenario& scenario) {
 
 }  // namespace
 
-Scenario ReadScenario(const std::string& path) {
-  const Found file = FindFile(path);
-  const Json root = ReadJson(file);
+Scenario ScenarioFrom(const Json& root, const Found& file) {
   root.Allow({"question", "model", "cluster", "batch", "strategy", "published", "megatron_arguments", "sources"});
   const auto arguments = ArgumentsOf(root);
   Scenario scenario;
@@ -105,6 +103,12 @@ Scenario ReadScenario(const std::string& path) {
   if (arguments) {
     for (const std::string& ignored : arguments->ignored) scenario.notes.push_back("ignored " + ignored);
   }
+  return scenario;
+}
+
+Scenario ReadScenario(const std::string& path) {
+  const Found file = FindFile(path);
+  Scenario scenario = ScenarioFrom(ReadJson(file), file);
   Check(scenario);
   NoteIdleGpus(scenario);
   return scenario;

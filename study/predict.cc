@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "plan/build.h"
 #include "study/metrics.h"
+#include "study/search/analytic_result.h"
 
 namespace isochrone::study {
 namespace {
@@ -114,7 +115,7 @@ Seconds TakeNetwork(Prediction& p, const PredictOptions& options) {
 }  // namespace
 
 const std::vector<std::string>& FidelityNames() {
-  static const std::vector<std::string> names = {"event", "network"};
+  static const std::vector<std::string> names = {"analytic", "event", "network"};
   return names;
 }
 
@@ -129,9 +130,15 @@ Prediction Predict(const plan::Scenario& scenario, const PredictOptions& options
   p.fidelity = options.fidelity;
   p.plan = PlanOf(scenario, costs);
   p.pricing = PriceOf(p.plan, costs);
-  p.result = sim::Simulate(p.plan, p.pricing.step, options.timeline);
-  Seconds period = sim::SteadyPeriod(p.plan, p.pricing.step);
-  if (options.fidelity == Fidelity::kNetwork) period += TakeNetwork(p, options);
+  Seconds period;
+  if (options.fidelity == Fidelity::kAnalytic) {
+    p.result = ResultOf(EstimateOf(scenario), p.plan, p.pricing);
+    period = Seconds(p.result.makespan);
+  } else {
+    p.result = sim::Simulate(p.plan, p.pricing.step, options.timeline);
+    period = sim::SteadyPeriod(p.plan, p.pricing.step);
+    if (options.fidelity == Fidelity::kNetwork) period += TakeNetwork(p, options);
+  }
   p.metrics = MetricsOf(scenario, p.plan, p.pricing, p.result, period, costs.HostTimePerStep());
   p.operations = OperationsOf(p.plan, p.pricing, p.metrics.reported_rank);
   Warn(p);

@@ -14,7 +14,7 @@
 
 namespace isochrone::study {
 
-enum class Fidelity { kEvent, kNetwork };
+enum class Fidelity { kAnalytic, kEvent, kNetwork };
 const std::vector<std::string>& FidelityNames();
 
 struct PredictOptions {

@@ -8,15 +8,6 @@ namespace {
 using costmodel::Costs;
 using plan::Phase;
 
-ProgramPrice PriceProgram(const plan::LayerProgram& program, const Costs& costs) {
-  ProgramPrice price;
-  for (std::size_t phase = 0; phase < plan::kPhases; ++phase) {
-    for (const plan::Op& op : program.ops[phase]) price.op_seconds[phase].push_back(costs.TimeOf(op).value);
-    price.pass[phase] = costmodel::PriceOfPass(program.ops[phase], price.op_seconds[phase], costs.ContentionOf());
-  }
-  return price;
-}
-
 double Pass(const ProgramPrice& price, Phase phase) { return price.pass[static_cast<std::size_t>(phase)].total; }
 
 double LayerSeconds(const ProgramPrice& price, Phase phase) {
@@ -87,6 +78,15 @@ void PriceTasks(const plan::Plan& plan, Pricing& pricing) {
 
 }  // namespace
 
+ProgramPrice PriceOf(const plan::LayerProgram& program, const Costs& costs) {
+  ProgramPrice price;
+  for (std::size_t phase = 0; phase < plan::kPhases; ++phase) {
+    for (const plan::Op& op : program.ops[phase]) price.op_seconds[phase].push_back(costs.TimeOf(op).value);
+    price.pass[phase] = costmodel::PriceOfPass(program.ops[phase], price.op_seconds[phase], costs.ContentionOf());
+  }
+  return price;
+}
+
 double StageSeconds(const std::vector<ProgramPrice>& programs, const plan::StageContent& stage, Phase phase) {
   double sum = 0;
   for (const plan::Section& s : stage.sections)
@@ -96,7 +96,7 @@ double StageSeconds(const std::vector<ProgramPrice>& programs, const plan::Stage
 
 Pricing PriceOf(const plan::Plan& plan, const Costs& costs) {
   Pricing pricing;
-  for (const plan::LayerProgram& program : plan.programs) pricing.programs.push_back(PriceProgram(program, costs));
+  for (const plan::LayerProgram& program : plan.programs) pricing.programs.push_back(PriceOf(program, costs));
   PriceTasks(plan, pricing);
   const plan::Placement& place = plan.schedule.placement;
   const double message =
@@ -115,7 +115,7 @@ Pricing PriceOf(const plan::Plan& plan, const Costs& costs) {
 plan::StageCosts MeanStageCosts(const std::vector<plan::LayerProgram>& programs,
                                 const std::vector<plan::StageContent>& stages, const Costs& costs, Seconds message) {
   std::vector<ProgramPrice> prices;
-  for (const plan::LayerProgram& program : programs) prices.push_back(PriceProgram(program, costs));
+  for (const plan::LayerProgram& program : programs) prices.push_back(PriceOf(program, costs));
   plan::StageCosts mean{
       .forward = Seconds(0), .backward_input = Seconds(0), .backward_weight = Seconds(0), .message = message};
   const double n = static_cast<double>(stages.size());

@@ -22,6 +22,9 @@ struct Pricing {
   sim::StepCosts step;
 };
 
+/// Prices every op and pass of one program.
+ProgramPrice PriceOf(const plan::LayerProgram& program, const costmodel::Costs& costs);
+
 /// Prices every program once and sums them over the sections of each slot.
 Pricing PriceOf(const plan::Plan& plan, const costmodel::Costs& costs);
 

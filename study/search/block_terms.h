@@ -1,0 +1,43 @@
+#pragma once
+
+#include <vector>
+
+#include "costmodel/costs.h"
+#include "plan/build.h"
+#include "plan/memory.h"
+#include "plan/scenario.h"
+
+namespace isochrone::study {
+
+/// What one layer costs on one rank, for one microbatch. Seconds as plain numbers: this is what millions of
+/// configurations are added up from.
+struct LayerTerms {
+  double forward = 0, backward = 0;  // backward passes hold their recomputation
+  double input = 0, weight = 0;      // the backward pass in two halves, where a schedule splits it
+  double compute = 0, exposed = 0;   // of forward and whole backward together: compute, and what does not hide
+};
+
+/// A model cut for one block signature: everything that does not depend on where the stages are cut.
+struct BlockShape {
+  plan::ProgramTable table;
+  std::vector<plan::LayerBytes> bytes;  // [program]
+  double model_flops = 0;               // of one microbatch on one rank, all layers
+  std::vector<plan::Group> groups;      // that its ops speak over: prices depend on their shapes only
+};
+
+/// `scenario` decides by its tensor, context and expert degrees, microbatch, recomputation and number formats, by
+/// whether it has a pipeline at all, and, where passes move sharded or offloaded state, by how. Throws Error.
+BlockShape ShapeOfBlocks(const plan::Scenario& scenario);
+
+/// Prices of the layers, [program].
+std::vector<LayerTerms> PriceBlocks(const BlockShape& shape, const costmodel::Costs& costs);
+
+/// A model's layers on the virtual stages of one cut, and which stages hold the same.
+struct StageCut {
+  std::vector<plan::StageContent> stages;  // [virtual stage]
+  std::vector<int> kind;                   // [virtual stage]
+  std::vector<int> first;                  // [kind] a stage of it
+};
+StageCut CutOf(const plan::Scenario& scenario, const plan::ProgramTable& table);
+
+}  // namespace isochrone::study

@@ -1,0 +1,262 @@
+#include "study/search/estimate.h"
+
+#include <algorithm>
+
+#include "plan/stages.h"
+#include "sim/analytic.h"
+#include "study/predict.h"
+
+namespace isochrone::study {
+namespace {
+
+using plan::ScheduleKind;
+
+/// The data stream of one rank beside its compute: buckets queue, and both are slower while both run.
+class DataQueue {
+ public:
+  explicit DataQueue(const costmodel::Contention& contention) : contention_(contention) {}
+
+  void Add(double seconds) { left_ += seconds; }
+  void Compute(double work) {
+    work_ += work;
+    const double drained = left_ * contention_.communication;  // time until the queue is empty
+    const double done = drained / contention_.compute;         // compute until then
+    if (done >= work) {
+      const double time = work * contention_.compute;
+      now_ += time;
+      left_ -= time / contention_.communication;
+    } else {
+      now_ += drained + (work - done);
+      left_ = 0;
+    }
+  }
+  double Slower() const { return now_ - work_; }
+  double Left() const { return left_; }
+
+ private:
+  const costmodel::Contention& contention_;
+  double now_ = 0, work_ = 0, left_ = 0;
+};
+
+/// What gradient buckets do to a rank: `slower` holds up the ranks that wait for its last pass, `left` only itself.
+struct Side {
+  double slower = 0, left = 0;
+};
+
+Side SideOf(const RankClass& of, const PipelineTerms& pipeline, const StageTerms& stages, const InFlight& in_flight,
+            const costmodel::Contention& contention) {
+  const std::vector<double>& pass = SplitsBackward(pipeline.shape.kind) ? stages.weight : stages.backward;
+  const auto seconds = [&](int chunk) {
+    return pass[static_cast<std::size_t>(
+        in_flight.stage[static_cast<std::size_t>(of.first_rank * in_flight.chunks + chunk)])];
+  };
+  const bool in_groups = pipeline.shape.kind == ScheduleKind::kInterleaved1f1b;
+  DataQueue queue(contention);
+  for (int chunk = in_flight.chunks - 1; chunk >= 0; --chunk) {
+    const int buckets = of.buckets[static_cast<std::size_t>(chunk)];
+    if (buckets == 0) continue;
+    for (int b = 0; b < buckets; ++b) {
+      queue.Compute(seconds(chunk) / buckets);
+      queue.Add(of.reduce[static_cast<std::size_t>(chunk)]);
+    }
+    // The last group of microbatches passes the chunk below before that one's last pass.
+    if (in_groups && chunk > 0) queue.Compute((in_flight.ranks - 1) * seconds(chunk - 1));
+  }
+  queue.Add(of.reduce_late);
+  return {queue.Slower(), queue.Left()};
+}
+
+bool Drains(ScheduleKind kind) {
+  return kind == ScheduleKind::kGpipe || kind == ScheduleKind::k1f1b || kind == ScheduleKind::kInterleaved1f1b;
+}
+
+double SumBefore(const std::vector<double>& seconds, int rank) {
+  double sum = 0;
+  for (int s = 0; s < rank; ++s) sum += seconds[static_cast<std::size_t>(s)];
+  return sum;
+}
+
+/// From the end of the pipeline's last task to the gradient norm's barrier.
+double UntilBarrier(const PipelineTerms& pipeline, const StageTerms& stages, const InFlight& in_flight,
+                    const StepTerms& step, const costmodel::Contention& contention, double& beside) {
+  double tied_ready = 0, tied = 0, chain = 0, latest = 0, plain = 0;
+  const bool drains = Drains(pipeline.shape.kind);
+  // From the last class to the first: a slower last pass holds up every rank before it.
+  const auto ready = [&](const RankClass& of) {
+    const Side side = SideOf(of, pipeline, stages, in_flight, contention);
+    chain = drains ? chain + side.slower * of.ranks : std::max(chain, side.slower);
+    const double lag = drains ? SumBefore(stages.backward, of.first_rank) : 0;
+    plain = std::max(plain, of.to_tied + of.to_barrier - lag);
+    return chain + side.left + of.to_tied - lag;
+  };
+  for (std::size_t c = step.classes.size(); c-- > 0;) {
+    const RankClass& of = step.classes[c];
+    const double at = ready(of);
+    if (of.tied > 0) {
+      tied_ready = std::max(tied_ready, at);
+      tied = std::max(tied, of.tied + of.to_barrier);
+      plain = std::max(plain, of.to_tied + of.tied + of.to_barrier);
+    } else {
+      latest = std::max(latest, at + of.to_barrier);
+    }
+  }
+  const double until = std::max(latest, tied_ready + tied);
+  beside = std::max(0.0, until - plain);
+  return until;
+}
+
+void AddUpStage(const plan::Strategy& strategy, const BlockShape& blocks, std::span<const LayerTerms> prices,
+                const plan::StageContent& stage, std::size_t s, StageTerms& into) {
+  double compute = 0, exposed = 0;
+  for (const plan::Section& section : stage.sections) {
+    const LayerTerms& t = prices[static_cast<std::size_t>(section.program)];
+    into.forward[s] += section.count * t.forward;
+    into.backward[s] += section.count * t.backward;
+    into.input[s] += section.count * t.input;
+    into.weight[s] += section.count * t.weight;
+    compute += section.count * t.compute;
+    exposed += section.count * t.exposed;
+  }
+  into.overlapped[s] = std::max(compute, exposed);
+  const plan::StageBytes bytes = plan::BytesOf(strategy, blocks.bytes, stage);
+  into.kept[s] = bytes.kept.value;
+  into.kept_for_weight[s] = bytes.kept_for_weight.value;
+  into.forward_workspace[s] = bytes.forward_workspace.value;
+  into.backward_workspace[s] = bytes.backward_workspace.value;
+}
+
+}  // namespace
+
+void AddUpStages(const plan::Strategy& strategy, const BlockShape& blocks, std::span<const LayerTerms> prices,
+                 const StageCut& cut, StageTerms& into) {
+  const std::size_t n = cut.stages.size();
+  for (auto* terms : {&into.forward, &into.backward, &into.input, &into.weight, &into.overlapped, &into.kept,
+                      &into.kept_for_weight, &into.forward_workspace, &into.backward_workspace})
+    terms->assign(n, 0.0);
+  for (std::size_t s = 0; s < n; ++s) {
+    const auto like = static_cast<std::size_t>(cut.first[static_cast<std::size_t>(cut.kind[s])]);
+    if (like == s) {
+      AddUpStage(strategy, blocks, prices, cut.stages[s], s, into);
+      continue;
+    }
+    for (auto* terms : {&into.forward, &into.backward, &into.input, &into.weight, &into.overlapped, &into.kept,
+                        &into.kept_for_weight, &into.forward_workspace, &into.backward_workspace})
+      (*terms)[s] = (*terms)[like];
+  }
+}
+
+PipelineTerms TermsOfPipeline(const plan::ScheduleShape& shape, const StageTerms& stages, double message,
+                              plan::MessageMode mode) {
+  sim::StageTimes times;
+  const bool splits = SplitsBackward(shape.kind);
+  times.forward = stages.forward;
+  times.input = splits ? stages.input : stages.backward;
+  static const std::vector<double> zeros(32768, 0.0);
+  times.weight =
+      splits ? std::span<const double>(stages.weight) : std::span<const double>(zeros.data(), stages.forward.size());
+  if (shape.kind == ScheduleKind::kDualPipe || shape.kind == ScheduleKind::kDualPipeV)
+    times.overlapped = stages.overlapped;
+  times.message = message;
+  times.mode = mode;
+  const sim::PipelineEstimate e = sim::EstimatePipeline(shape, times);
+  return {shape, message, mode, e.makespan, e.ideal, e.bubble, e.messages, e.busiest, e.exact};
+}
+
+void ActivationBytes(const InFlight& in_flight, const StageTerms& stages, double message_buffers,
+                     std::span<double> bytes) {
+  const int chunks = in_flight.chunks;
+  for (int rank = 0; rank < in_flight.ranks; ++rank) {
+    const int* stage = in_flight.stage.data() + rank * chunks;
+    double most = 0;
+    for (int i = in_flight.first[static_cast<std::size_t>(rank)];
+         i < in_flight.first[static_cast<std::size_t>(rank) + 1]; ++i) {
+      const InFlight::Instant& instant = in_flight.instants[static_cast<std::size_t>(i)];
+      const double* whole = in_flight.whole.data() + static_cast<std::ptrdiff_t>(i) * chunks;
+      const double* rest = in_flight.rest.data() + static_cast<std::ptrdiff_t>(i) * chunks;
+      double now = 0;
+      for (int c = 0; c < chunks; ++c) now += whole[c] * stages.kept[static_cast<std::size_t>(stage[c])];
+      if (in_flight.splits) {
+        for (int c = 0; c < chunks; ++c) now += rest[c] * stages.kept_for_weight[static_cast<std::size_t>(stage[c])];
+      }
+      if (instant.forward >= 0) now += stages.forward_workspace[static_cast<std::size_t>(stage[instant.forward])];
+      if (instant.backward >= 0) now += stages.backward_workspace[static_cast<std::size_t>(stage[instant.backward])];
+      most = std::max(most, now);
+    }
+    bytes[static_cast<std::size_t>(rank)] = most + message_buffers;
+  }
+}
+
+Estimate EstimateStep(const PipelineTerms& pipeline, const StageTerms& stages, const InFlight& in_flight,
+                      const StepTerms& step, const costmodel::Contention& contention, double host) {
+  Estimate e;
+  e.ideal = pipeline.ideal;
+  e.bubble = pipeline.bubble;
+  e.messages = pipeline.messages;
+  const double until = UntilBarrier(pipeline, stages, in_flight, step, contention, e.data);
+  double after = 0, barrier = 0, gather = 0;
+  for (const RankClass& of : step.classes) {
+    const double lead = SumBefore(stages.forward, of.first_rank);
+    barrier = std::max(barrier, of.barrier);
+    after = std::max(after, of.after - lead);
+    gather = std::max(gather, of.after + of.prologue + of.gather - lead);
+  }
+  e.data += gather - after;
+  e.around = until + barrier + gather - e.data;
+  e.host = host;
+  e.step_time = pipeline.makespan + until + barrier + gather + host;
+  return e;
+}
+
+double AddState(std::span<const double> activations, const StepTerms& step, std::span<double> bytes) {
+  double most = 0;
+  for (std::size_t r = 0; r < step.state.size(); ++r) {
+    bytes[r] = activations[r] + step.state[r];
+    most = std::max(most, bytes[r]);
+  }
+  return most;
+}
+
+plan::ScheduleShape ScheduleShapeOf(const plan::Scenario& s) {
+  return {.kind = s.strategy.schedule,
+          .ranks = s.strategy.pipeline,
+          .chunks = plan::ChunksOf(s.strategy),
+          .microbatches = s.Microbatches()};
+}
+
+InFlight InFlightOf(const plan::Scenario& s) {
+  if (s.strategy.schedule == ScheduleKind::kText)
+    return CountInFlight(plan::ParseSchedule(s.strategy.schedule_text, s.file));
+  return CountInFlight(plan::BuildSchedule(ShapeForCounting(ScheduleShapeOf(s))));
+}
+
+MessageTerms TermsOfMessage(const plan::Scenario& s, const costmodel::Costs& costs) {
+  if (s.strategy.pipeline == 1) return {};
+  const Bytes bytes = plan::MessageBytes(s);
+  const bool scatter = s.strategy.scatter_gather && !s.strategy.sequence_parallel && s.strategy.tensor > 1;
+  return {bytes.value, costs.MessageTime(bytes, scatter).value};
+}
+
+ScenarioEstimate EstimateOf(const plan::Scenario& s) {
+  const costmodel::Costs costs = CostsOf(s);
+  const BlockShape blocks = ShapeOfBlocks(s);
+  const std::vector<LayerTerms> prices = PriceBlocks(blocks, costs);
+  const StageCut cut = CutOf(s, blocks.table);
+  const InFlight in_flight = InFlightOf(s);
+  StageTerms stages;
+  AddUpStages(s.strategy, blocks, prices, cut, stages);
+  const MessageTerms message = TermsOfMessage(s, costs);
+  ScenarioEstimate answer;
+  answer.pipeline =
+      TermsOfPipeline(ScheduleShapeOf(s), stages, message.seconds,
+                      s.strategy.overlap_pipeline ? plan::MessageMode::kOverlapped : plan::MessageMode::kBlocking);
+  std::vector<double> activations(static_cast<std::size_t>(in_flight.ranks));
+  answer.bytes.resize(activations.size());
+  ActivationBytes(in_flight, stages, plan::MessageBuffers(Bytes(message.bytes), in_flight.ranks).value, activations);
+  const StepTerms step = TermsOfStep(s, blocks, cut, in_flight, costs);
+  answer.estimate =
+      EstimateStep(answer.pipeline, stages, in_flight, step, costs.ContentionOf(), costs.HostTimePerStep().value);
+  answer.estimate.memory = AddState(activations, step, answer.bytes);
+  return answer;
+}
+
+}  // namespace isochrone::study

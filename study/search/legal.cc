@@ -1,0 +1,106 @@
+#include "study/search/legal.h"
+
+#include "base/error.h"
+#include "plan/stages.h"
+
+namespace isochrone::study {
+namespace {
+
+using plan::ScheduleKind;
+using plan::Sharding;
+using plan::Strategy;
+
+/// True where chunks_per_rank says nothing.
+bool HasTwoChunksAnyway(ScheduleKind kind) {
+  switch (kind) {
+    case ScheduleKind::kZbV:
+    case ScheduleKind::kVHalf:
+    case ScheduleKind::kVMin:
+    case ScheduleKind::kDualPipe:
+    case ScheduleKind::kDualPipeV:
+      return true;
+    default:
+      return false;
+  }
+}
+
+int Replicas(const Strategy& s) { return s.data * s.context; }
+
+}  // namespace
+
+bool LegalBlock(const plan::Scenario& scenario) {
+  plan::Scenario alone = scenario;
+  Strategy& s = alone.strategy;
+  s.pipeline = s.chunks_per_rank = 1;
+  s.schedule = ScheduleKind::k1f1b;
+  s.first_stage_layers = s.last_stage_layers = s.shard_group = 0;
+  s.account_embedding_in_split = false;
+  s.data = alone.model.moe ? s.expert * s.expert_tensor : 1;
+  alone.batch.sequences = alone.batch.microbatch * s.data;
+  if (s.tensor * s.context * s.data > alone.cluster.Gpus()) alone.cluster.nodes = s.tensor * s.context * s.data;
+  try {
+    plan::Check(alone);
+  } catch (const Error&) {
+    return false;
+  }
+  return true;
+}
+
+bool LegalLayout(const Space& space, const plan::Scenario& scenario) {
+  const Strategy& s = scenario.strategy;
+  const std::int64_t world = std::int64_t{1} * s.tensor * s.context * s.data * s.pipeline;
+  const std::int64_t gpus = scenario.cluster.Gpus();
+  if (world > gpus || (!space.constraints.idle_gpus && world != gpus)) return false;
+  if (space.constraints.most_gpus > 0 && world > space.constraints.most_gpus) return false;
+  const std::int64_t stage = world / s.pipeline;
+  if (scenario.model.moe && stage % (std::int64_t{1} * s.expert * s.expert_tensor) != 0) return false;
+  return scenario.batch.sequences > 0 && scenario.batch.sequences % (scenario.batch.microbatch * s.data) == 0;
+}
+
+bool LegalPipeline(const plan::Scenario& scenario) {
+  const Strategy& s = scenario.strategy;
+  const int stages = plan::StagesOf(s), layers = scenario.model.layers;
+  if (stages > layers + 2) return false;
+  if (s.pipeline == 1 &&
+      (s.chunks_per_rank > 1 || (s.schedule != ScheduleKind::k1f1b && s.schedule != ScheduleKind::kGpipe)))
+    return false;
+  const int first = s.first_stage_layers, last = s.last_stage_layers;
+  if (first > 0 || last > 0) {
+    const int others = stages - (first > 0) - (last > 0), rest = layers - first - last;
+    if (stages == 1 || s.account_embedding_in_split || (others == 0 ? rest != 0 : rest < 0)) return false;
+  }
+  if (s.account_embedding_in_split && stages > 1 && (layers + 2) / stages < 1) return false;
+  return true;
+}
+
+bool LegalStep(const plan::Scenario& scenario) {
+  const Strategy& s = scenario.strategy;
+  const int group = s.shard_group, context = s.context;
+  if (group == 0) return true;
+  if (group % context != 0 && context % group != 0) return false;
+  return s.optimizer_sharding != Sharding::kNone && Replicas(s) % group == 0;
+}
+
+bool RepeatsBlock(const Strategy& s, const Strategy& base) {
+  if (s.tensor > 1) return false;
+  return s.sequence_parallel != base.sequence_parallel || s.overlap_tensor != base.overlap_tensor;
+}
+
+bool RepeatsPipeline(const Strategy& s, const Strategy& base) {
+  if (HasTwoChunksAnyway(s.schedule) && s.chunks_per_rank != base.chunks_per_rank) return true;
+  const bool scatters = s.pipeline > 1 && s.tensor > 1 && !s.sequence_parallel;
+  if (!scatters && s.scatter_gather != base.scatter_gather) return true;
+  if (s.pipeline > 1) return false;
+  return s.overlap_pipeline != base.overlap_pipeline || s.account_embedding_in_split != base.account_embedding_in_split;
+}
+
+bool RepeatsStep(const Strategy& s, const Strategy& base) {
+  const bool alone = Replicas(s) == 1, shards = s.optimizer_sharding != Sharding::kNone;
+  if (alone && (s.optimizer_sharding != base.optimizer_sharding || s.overlap_data != base.overlap_data)) return true;
+  const bool gathers = !alone && shards && s.optimizer_sharding != Sharding::kZero3;
+  if (!gathers && s.overlap_parameter_gather != base.overlap_parameter_gather) return true;
+  return s.optimizer_sharding != Sharding::kZero2 &&
+         s.zero2_reduce_every_microbatch != base.zero2_reduce_every_microbatch;
+}
+
+}  // namespace isochrone::study

@@ -1,0 +1,47 @@
+// The combinations of a sweep: what follows from the others, and the scenario of an index.
+#include "study/search/space.h"
+
+#include "base/error.h"
+
+namespace isochrone::study {
+
+const std::vector<std::string>& ObjectiveNames() {
+  static const std::vector<std::string> names = {"step_time", "tokens_per_s", "tokens_per_s_per_gpu", "mfu"};
+  return names;
+}
+
+std::int64_t SizeOf(const std::vector<Axis>& axes) {
+  std::int64_t size = 1;
+  for (const Axis& axis : axes) size *= static_cast<std::int64_t>(axis.values.size());
+  return size;
+}
+
+bool Complete(const Space& space, plan::Scenario& scenario) {
+  plan::Strategy& s = scenario.strategy;
+  if (space.data_follows) {
+    const std::int64_t others = std::int64_t{1} * s.tensor * s.context * s.pipeline, gpus = scenario.cluster.Gpus();
+    if (others > gpus || (!space.constraints.idle_gpus && gpus % others != 0)) return false;
+    s.data = static_cast<int>(gpus / others);
+  }
+  if (space.constraints.round_batch_down) {
+    const std::int64_t share = scenario.batch.microbatch * s.data;
+    scenario.batch.sequences = scenario.batch.sequences / share * share;
+  }
+  return true;
+}
+
+plan::Scenario ScenarioAt(const Space& space, std::int64_t index) {
+  std::size_t base = 0;
+  while (index >= SizeOf(space.axes[base])) index -= SizeOf(space.axes[base++]);
+  plan::Scenario scenario = space.bases[base];
+  const std::vector<Axis>& axes = space.axes[base];
+  for (std::size_t a = axes.size(); a-- > 0;) {
+    const auto n = static_cast<std::int64_t>(axes[a].values.size());
+    axes[a].set(static_cast<std::size_t>(index % n), scenario);
+    index /= n;
+  }
+  ISO_CHECK(Complete(space, scenario));
+  return scenario;
+}
+
+}  // namespace isochrone::study
