@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "kernels/types.h"
@@ -31,12 +32,23 @@ struct Slice {
   Index count = 0;
 };
 
-/// Which message: activations or their gradients, of which stage's output and which microbatch.
+/// What goes to or comes from one member of a team in an all-to-all.
+template <class T>
+struct Part {
+  T* data = nullptr;
+  Index count = 0;
+};
+
+/// Which message: activations or their gradients, of which stage's output and which microbatch. On a ring (direction
+/// kRing) messages are numbered instead.
 struct Tag {
+  static constexpr int kRing = -1;
   bool backward = false;
   int direction = 0, stage = 0, microbatch = 0;
   auto operator<=>(const Tag&) const = default;
 };
+/// "the activations of microbatch 3", for messages to people.
+std::string NameOf(const Tag& tag);
 
 /// Seconds by the rank's clock: until every member had come, and the exchange itself.
 struct Exchange {
@@ -55,6 +67,11 @@ class Communicator {
   virtual Exchange AllReduce(const Team& team, std::span<const Slice<T>> slices) = 0;
   virtual Exchange ReduceScatter(const Team& team, std::span<const Slice<T>> slices) = 0;
   virtual Exchange AllGather(const Team& team, std::span<const Slice<T>> slices) = 0;
+
+  /// `sent[i]` goes to member i, `received[i]` comes from it; what member i sends here has `received[i].count` elements.
+  /// A member's part to itself is copied.
+  virtual Exchange AllToAll(const Team& team, std::span<const Part<const T>> sent,
+                            std::span<const Part<T>> received) = 0;
 
   /// Leaves at once: the message is copied.
   virtual Exchange Send(int to, const Tag& tag, const T* data, Index count) = 0;

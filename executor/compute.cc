@@ -34,14 +34,17 @@ class Computer {
                          g.n);
         return;
       case plan::GemmRole::kLinearGradWeight:
-        kernels::Gemm<T>(Transpose::kYes, Transpose::kNo, g.m, g.n, g.k, 1, o_.In(0), g.m, o_.In(1), g.n, 1, o_.Out(0),
-                         g.n);
+        kernels::Gemm<T>(Transpose::kYes, Transpose::kNo, g.m, g.n, g.k, 1, o_.In(0), g.m, o_.In(1), g.n,
+                         g.accumulate ? T(1) : T(0), o_.Out(0), g.n);
         return;
       default:
         return ComputeAttentionProduct<T>(g, o_);
     }
   }
-  void operator()(const plan::Attention& a) const { ComputeAttention<T>(a, o_); }
+  void operator()(const plan::Attention& a) const {
+    const bool parts = o_.rows.context_size > 1 && o_.settings->strategy->context_form != plan::ContextForm::kUlysses;
+    parts ? ComputeContextAttention<T>(a, o_) : ComputeAttention<T>(a, o_);
+  }
   void operator()(const plan::Softmax& s) const { ComputeSoftmax<T>(s, o_); }
   void operator()(const plan::Elementwise& e) const { ComputeElementwise<T>(e, o_); }
 
@@ -94,9 +97,9 @@ class Computer {
                                      weight.data(), o_.Out(0));
   }
 
-  void operator()(const plan::GroupedGemm&) const { Missing("products of experts"); }
-  void operator()(const plan::Route&) const { Missing("routers of experts"); }
-  void operator()(const plan::Permute&) const { Missing("permutations of experts"); }
+  void operator()(const plan::GroupedGemm& g) const { ComputeGrouped<T>(g, o_); }
+  void operator()(const plan::Route& r) const { ComputeRoute<T>(r, o_); }
+  void operator()(const plan::Permute& p) const { ComputePermute<T>(p, o_); }
   void operator()(const plan::Scan&) const { Missing("state-space scans"); }
   void operator()(const plan::Convolution&) const { Missing("convolutions"); }
   void operator()(const plan::Recurrent&) const { Missing("recurrent layers"); }

@@ -13,18 +13,25 @@ namespace {
 
 using kernels::Transpose;
 
-struct Heads {  // of this tensor rank
+struct Heads {  // of this rank
   Index query, key, size, sequences, positions;
   Index Packed() const { return (query + 2 * key) * size; }
   Index KeyAt() const { return query * size; }
   Index ValueAt() const { return (query + key) * size; }
 };
 
+/// From the square of scores (B, A, S, S) that an op reads or writes.
 template <class T>
-Heads HeadsOf(const Operands<T>& o, Index batch_times_heads) {
+Heads HeadsOf(const Operands<T>& o) {
   const plan::Model& m = *o.settings->model;
-  const Index tp = o.rows.tensor_size, query = m.heads / tp;
-  return {query, m.kv_heads / tp, m.head_dim, batch_times_heads / query, o.settings->positions};
+  for (const std::vector<int>* list : {&o.op->in, &o.op->out}) {
+    for (int b : *list) {
+      const std::vector<std::int64_t>& shape = o.program->buffers[static_cast<std::size_t>(b)].shape;
+      if (shape.size() == 4) return {shape[1], shape[1] * m.kv_heads / m.heads, m.head_dim, shape[0], shape[2]};
+    }
+  }
+  ISO_CHECK_NOTE(false, o.op->name);
+  return {};
 }
 
 /// Calls body(element of a square of scores, of a query, of its key, of its value, of its output row, first of group).
@@ -79,7 +86,7 @@ void ComputeAttention(const plan::Attention& a, const Operands<T>& o) {
 
 template <class T>
 void ComputeAttentionProduct(const plan::Gemm& g, const Operands<T>& o) {
-  const Heads h = HeadsOf(o, g.batch);
+  const Heads h = HeadsOf(o);
   const Index S = h.positions, D = h.size, packed = h.Packed(), row = h.query * D;
   constexpr Transpose kNo = Transpose::kNo, kYes = Transpose::kYes;
   ForEachHead(h, [&](Index square, Index query, Index key, Index value, Index out, bool first_of_group) {
@@ -111,7 +118,7 @@ void ComputeAttentionProduct(const plan::Gemm& g, const Operands<T>& o) {
 
 template <class T>
 void ComputeSoftmax(const plan::Softmax& s, const Operands<T>& o) {
-  const Index queries = o.settings->positions, batch = s.rows / queries;
+  const Index queries = s.columns, batch = s.rows / queries;  // a square
   const T scale = static_cast<T>(1 / std::sqrt(static_cast<double>(o.settings->model->head_dim)));
   if (s.pass == plan::Pass::kForward) {
     kernels::MaskedSoftmax<T>(batch, queries, s.columns, scale, {.causal = s.causal}, o.In(0), o.Out(0));

@@ -16,37 +16,38 @@ namespace {
 
 using plan::ElementwiseKind;
 
-/// Rows of tokens cut where a sequence ends: body(first row, rows, first position).
-template <class Body>
-void ForEachRun(Index first_row, Index rows, Index positions, Body body) {
-  for (Index row = 0; row < rows;) {
-    const Index position = (first_row + row) % positions;
-    const Index length = std::min(rows - row, positions - position);
-    body(row, length, position);
-    row += length;
-  }
+/// Calls body(row, rows, sequence of the batch, position) for every run of positions in this rank's rows.
+template <class T, class Body>
+void ForEachRun(const Operands<T>& o, Index rows, Body body) {
+  o.settings->positions.ForEachRun(o.rows.first_row, rows, [&](Index row, Index length, Index sequence, Index position) {
+    body(row, length, o.rows.first_sequence + sequence, position);
+  });
 }
 
-/// The shard of random numbers that an op draws: an index over the whole batch, the same at any degree. Scores
+/// The shards of random numbers that an op draws: an index over the whole batch, the same at any degree. Scores
 /// (B, A, S, S) are indexed by sequence, head and position, rows of tokens by sequence, position and channel.
 template <class T, class Body>
-void ForEachShard(const Operands<T>& o, const plan::Elementwise& e, bool scores, Body body) {
-  const Index S = o.settings->positions;
-  if (!scores) {
-    const Index first = (o.rows.first_sequence * S + o.rows.first_row) * e.columns;
-    return body(0, kernels::Shard{e.rows, e.columns, first, e.columns});
+void ForEachShard(const Operands<T>& o, const plan::Elementwise& e, Body body) {
+  const std::vector<std::int64_t>& shape = o.OutBuffer(0).shape;
+  if (shape.size() != 4) {
+    const Index S = o.settings->positions.Whole();
+    return ForEachRun(o, e.rows, [&](Index row, Index length, Index sequence, Index position) {
+      body(row * e.columns,
+           kernels::Shard{length, e.columns, (sequence * S + position) * e.columns, e.columns});
+    });
   }
-  const Index heads = o.settings->model->heads, mine = heads / o.rows.tensor_size, rows = mine * S;
-  for (Index b = 0; b < e.rows / rows; ++b) {
-    const Index head = (o.rows.first_sequence + b) * heads + o.rows.tensor_rank * mine;
+  // Heads are shared by tensor ranks and, where they are exchanged for positions, by context ranks within.
+  const Index heads = o.settings->model->heads, mine = shape[1], S = shape[2], rows = mine * S;
+  const Index first = o.rows.tensor_rank * (heads / o.rows.tensor_size) + o.rows.context_rank * mine;
+  for (Index b = 0; b < shape[0]; ++b) {
+    const Index head = (o.rows.first_sequence + b) * heads + first;
     body(b * rows * S, kernels::Shard{rows, S, head * S * S, S});
   }
 }
 
 template <class T>
 void DropoutForward(const plan::Elementwise& e, const Operands<T>& o, const T* bias, const T* residual) {
-  const bool scores = o.OutBuffer(0).shape.size() == 4;
-  ForEachShard(o, e, scores, [&](Index at, const kernels::Shard& shard) {
+  ForEachShard(o, e, [&](Index at, const kernels::Shard& shard) {
     kernels::Dropout<T>(o.settings->seed, o.stream, shard, o.settings->model->dropout, o.In(0) + at, bias,
                         residual ? residual + at : nullptr, o.Out(0) + at);
   });
@@ -54,23 +55,17 @@ void DropoutForward(const plan::Elementwise& e, const Operands<T>& o, const T* b
 
 template <class T>
 void DropoutGradient(const plan::Elementwise& e, const Operands<T>& o) {
-  const bool scores = o.OutBuffer(0).shape.size() == 4;
-  ForEachShard(o, e, scores, [&](Index at, const kernels::Shard& shard) {
+  ForEachShard(o, e, [&](Index at, const kernels::Shard& shard) {
     kernels::DropoutBackward<T>(o.settings->seed, o.stream, shard, o.settings->model->dropout, o.In(0) + at,
                                 o.Out(0) + at);
   });
 }
 
-kernels::Activation ActivationOf(ElementwiseKind kind) {
-  if (kind == ElementwiseKind::kSquaredRelu) return kernels::Activation::kSquaredRelu;
-  if (kind == ElementwiseKind::kSilu) return kernels::Activation::kSilu;
-  return kernels::Activation::kGelu;
-}
-
 template <class T>
 void RotaryInPlace(const Operands<T>& o, Index tokens, T* qkv, bool backward) {
   const plan::Model& m = *o.settings->model;
-  const Index S = o.settings->positions, query = m.heads / o.rows.tensor_size, key = m.kv_heads / o.rows.tensor_size;
+  const Index S = o.settings->positions.Local(), query = m.heads / o.rows.tensor_size,
+              key = m.kv_heads / o.rows.tensor_size;
   const auto rotate = backward ? kernels::RopeBackward<T> : kernels::Rope<T>;
   rotate(tokens / S, S, query + key, m.head_dim, (query + 2 * key) * m.head_dim, o.settings->cosine.data(),
          o.settings->sine.data(), qkv);
@@ -99,10 +94,16 @@ void Forward(const plan::Elementwise& e, const Operands<T>& o) {
       kernels::AddBias<T>(e.rows, e.columns, o.In(0), o.In(1), o.Out(0));
       return kernels::Add<T>(n, o.Out(0), o.In(2), o.Out(0));
     }
+    case ElementwiseKind::kCopy: {  // this tensor rank's part of rows that all of them hold
+      const Index first = o.rows.tensor_rank * n;
+      std::memcpy(o.Out(0), o.In(0) + first, static_cast<std::size_t>(n) * sizeof(T));
+      return;
+    }
     case ElementwiseKind::kAdd: {
+      if (o.in.size() == 4) return ComputeAttentionMerge<T>(o);
       if (o.InBuffer(1).kind != plan::BufferKind::kParameter) return kernels::Add<T>(n, o.In(0), o.In(1), o.Out(0));
       std::memcpy(o.Out(0), o.In(0), static_cast<std::size_t>(n) * sizeof(T));
-      return ForEachRun(o.rows.first_row, e.rows, o.settings->positions, [&](Index row, Index length, Index position) {
+      return ForEachRun(o, e.rows, [&](Index row, Index length, Index, Index position) {
         kernels::AddPositions<T>(1, length, e.columns, position, o.In(1), o.Out(0) + row * e.columns);
       });
     }
@@ -136,10 +137,12 @@ void Backward(const plan::Elementwise& e, const Operands<T>& o) {
       return DropoutGradient<T>(e, o);
     case ElementwiseKind::kBias: {
       if (o.OutBuffer(0).shape.size() == 1) return kernels::BiasGradient<T>(e.rows, e.columns, o.In(0), o.Out(0));
-      return ForEachRun(o.rows.first_row, e.rows, o.settings->positions, [&](Index row, Index length, Index position) {
+      return ForEachRun(o, e.rows, [&](Index row, Index length, Index, Index position) {
         kernels::AddPositionsBackward<T>(1, length, e.columns, position, o.In(0) + row * e.columns, o.Out(0));
       });
     }
+    case ElementwiseKind::kCopy:
+      return Forward<T>(e, o);
     case ElementwiseKind::kAdd:
       return kernels::Add<T>(n, o.In(0), o.In(1), o.Out(0));
     case ElementwiseKind::kRope:
@@ -154,8 +157,15 @@ void Backward(const plan::Elementwise& e, const Operands<T>& o) {
 
 }  // namespace
 
+kernels::Activation ActivationOf(ElementwiseKind kind) {
+  if (kind == ElementwiseKind::kSquaredRelu) return kernels::Activation::kSquaredRelu;
+  if (kind == ElementwiseKind::kSilu) return kernels::Activation::kSilu;
+  return kernels::Activation::kGelu;
+}
+
 template <class T>
 void ComputeElementwise(const plan::Elementwise& e, const Operands<T>& o) {
+  if (o.op->name == "experts.activation") return ComputeWeightedActivation<T>(e, o);
   e.pass == plan::Pass::kForward ? Forward(e, o) : Backward(e, o);
 }
 

@@ -75,7 +75,8 @@ void Fill(const plan::Buffer& b, void* data) {
 OpSettings<float> SettingsOf(const plan::Scenario& s) {
   OpSettings<float> settings;
   settings.model = &s.model;
-  settings.positions = s.model.sequence;
+  settings.strategy = &s.strategy;
+  settings.positions = Positions(s.model, s.strategy, 0);
   settings.token_weight = 1e-3;
   if (s.model.position == plan::PositionKind::kRotary) {
     const auto n = static_cast<std::size_t>(s.model.sequence * s.model.head_dim / 2);

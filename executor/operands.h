@@ -5,29 +5,32 @@
 #include <vector>
 
 #include "executor/memory.h"
+#include "executor/positions.h"
+#include "executor/routing.h"
+#include "kernels/activation.h"
 #include "kernels/types.h"
 #include "plan/program.h"
 #include "plan/scenario.h"
 
 namespace isochrone::executor {
 
-using kernels::Index;
-
 /// Where the rows of a microbatch lie in the whole batch, for what depends on positions.
 struct RowsAt {
   Index first_sequence = 0;  // of this microbatch, in the global batch
   Index first_row = 0;       // of this rank's rows (sequence parallelism) among the microbatch's tokens
   int tensor_rank = 0, tensor_size = 1;
+  int context_rank = 0, context_size = 1;
 };
 
 /// What every op of a step shares.
 template <class T>
 struct OpSettings {
   const plan::Model* model = nullptr;
-  Index positions = 0;      // S of this rank
+  const plan::Strategy* strategy = nullptr;
+  Positions positions;      // of this rank
   double token_weight = 0;  // what one token's loss counts: 1 / tokens of the step
   std::uint64_t seed = 0;
-  std::vector<T> cosine, sine;  // of rotary positions (S, D/2)
+  std::vector<T> cosine, sine;  // of this rank's rotary positions (S, D/2)
 };
 
 /// One op on its buffers, in the order that plan/tape.h documents.
@@ -37,8 +40,11 @@ struct Operands {
   const plan::LayerProgram* program = nullptr;
   const OpSettings<T>* settings = nullptr;
   RowsAt rows;
-  std::uint64_t stream = 0;  // of random numbers: layer, op and step
+  std::uint64_t stream = 0;          // of random numbers: layer, op and step
+  bool backward = false;             // the op belongs to a backward pass
+  const Routing* routing = nullptr;  // of this microbatch, where the model has experts
   std::vector<void*> in, out;
+  std::vector<bool> fresh;   // [out] made for this op; else another op of the pass has written part of it
   Memory* memory = nullptr;  // for workspaces of kernels
 
   const T* In(std::size_t i) const { return static_cast<const T*>(in.at(i)); }
@@ -64,5 +70,27 @@ template <class T>
 void ComputeAttentionProduct(const plan::Gemm& op, const Operands<T>& operands);
 template <class T>
 void ComputeSoftmax(const plan::Softmax& op, const Operands<T>& operands);
+
+// Over context ranks: attention against one block of keys (ring) or all (gathered), and the merge of two results.
+template <class T>
+void ComputeContextAttention(const plan::Attention& op, const Operands<T>& operands);
+template <class T>
+void ComputeAttentionMerge(const Operands<T>& operands);
+/// Copies `columns` of every row between arrays of different row lengths.
+template <class T>
+void CopyColumns(Index rows, Index columns, const T* from, Index from_pitch, T* to, Index to_pitch);
+
+// Experts.
+template <class T>
+void ComputeRoute(const plan::Route& op, const Operands<T>& operands);
+template <class T>
+void ComputePermute(const plan::Permute& op, const Operands<T>& operands);
+template <class T>
+void ComputeGrouped(const plan::GroupedGemm& op, const Operands<T>& operands);
+template <class T>
+void ComputeWeightedActivation(const plan::Elementwise& op, const Operands<T>& operands);
+
+/// The kernel's name of an activation without gate.
+kernels::Activation ActivationOf(plan::ElementwiseKind kind);
 
 }  // namespace isochrone::executor

@@ -17,8 +17,22 @@ bool EndsWith(const std::string& text, const std::string& end) {
 std::vector<Index> RowBlocks(const plan::Model& m, const std::string& name, Index full_rows) {
   if (StartsWith(name, "qkv.")) return {m.heads * m.head_dim, m.kv_heads * m.head_dim, m.kv_heads * m.head_dim};
   const bool gated = m.mlp == plan::MlpKind::kSwiglu || m.mlp == plan::MlpKind::kGeglu;
-  if (StartsWith(name, "fc1.") && gated) return {full_rows / 2, full_rows / 2};
+  if (name.find("fc1.") != std::string::npos && gated) return {full_rows / 2, full_rows / 2};
   return {full_rows};
+}
+
+/// Rows and columns of one matrix, cut along `axis` (-1: not), as pieces from `local_row` on; the full matrix starts at
+/// element `origin` of the full tensor.
+void AddMatrix(const std::vector<Index>& blocks, Index columns, Index full_columns, int axis, int rank, int size,
+               Index local_row, Index origin, std::vector<Piece>& pieces) {
+  Index full = 0;
+  for (const Index block : blocks) {
+    const Index mine = axis == 0 ? block / size : block;
+    const Index first = (full + (axis == 0 ? rank * mine : 0)) * full_columns + (axis == 1 ? rank * columns : 0);
+    pieces.push_back({local_row, {mine, columns, origin + first, full_columns}});
+    local_row += mine;
+    full += block;
+  }
 }
 
 }  // namespace
@@ -41,28 +55,31 @@ Index Parameter<T>::FullIndex(Index i) const {
 }
 
 template <class T>
-Parameter<T> ShardOf(const plan::Model& model, const plan::Buffer& b, int layer, int rank, int size) {
+Parameter<T> ShardOf(const plan::Model& model, const plan::Buffer& b, int layer, const CutAt& at) {
   Parameter<T> p;
   p.key = layer >= 0 ? "layer." + std::to_string(layer) + "." + b.name : b.name;
-  p.rows = b.shape.front();
-  p.columns = b.shape.size() > 1 ? b.shape.back() : 1;
-  p.decays = b.shape.size() > 1;
+  p.expert = b.expert;
+  const Index matrices = b.expert ? b.shape.front() : 1;
+  const std::vector<std::int64_t> shape(b.shape.begin() + (b.expert ? 1 : 0), b.shape.end());
+  const int axis = b.expert ? b.sharded_axis - 1 : b.sharded_axis;
+  const int rank = b.expert ? at.expert_tensor_rank : at.tensor_rank,
+            size = b.expert ? at.expert_tensor_size : at.tensor_size;
+  const Index rows = shape.front(), full_rows = rows * (axis == 0 ? size : 1);
+  p.columns = shape.size() > 1 ? shape.back() : 1;
+  p.rows = matrices * rows;
+  p.decays = shape.size() > 1;
   p.partial_over_tensor = b.partial_over_tensor;
-  p.sharded = b.sharded_axis >= 0 && size > 1;
-  p.full_rows = p.rows * (b.sharded_axis == 0 ? size : 1);
-  p.full_columns = p.columns * (b.sharded_axis == 1 ? size : 1);
-  if (b.sharded_axis != 0) {
-    p.pieces = {{0, {p.rows, p.columns, b.sharded_axis == 1 ? rank * p.columns : 0, p.full_columns}}};
-    return p;
+  p.sharded = axis >= 0 && size > 1;
+  p.full_columns = p.columns * (axis == 1 ? size : 1);
+  p.full_rows = full_rows * (b.expert ? at.expert_count : 1);
+  const std::vector<Index> blocks = RowBlocks(model, b.name, full_rows);
+  for (Index e = 0; e < matrices; ++e) {
+    const Index which = b.expert ? at.experts[static_cast<std::size_t>(e)] : 0;
+    AddMatrix(blocks, p.columns, p.full_columns, axis, rank, size, e * rows, which * full_rows * p.full_columns,
+              p.pieces);
   }
-  Index local = 0, full = 0;
-  for (const Index block : RowBlocks(model, b.name, p.full_rows)) {
-    const Index mine = block / size;
-    p.pieces.push_back({local, {mine, p.columns, (full + rank * mine) * p.full_columns, p.full_columns}});
-    local += mine;
-    full += block;
-  }
-  ISO_CHECK_NOTE(local == p.rows && full == p.full_rows, p.key);
+  const Piece& last = p.pieces.back();
+  ISO_CHECK_NOTE(last.local_row + last.of_full.rows == p.rows, p.key);
   return p;
 }
 
@@ -77,7 +94,7 @@ void Initialise(std::uint64_t seed, Parameter<T>& p) {
 
 #define ISO_PARAMETERS(T)                                                                              \
   template struct Parameter<T>;                                                                        \
-  template Parameter<T> ShardOf<T>(const plan::Model&, const plan::Buffer&, int layer, int rank, int); \
+  template Parameter<T> ShardOf<T>(const plan::Model&, const plan::Buffer&, int layer, const CutAt&); \
   template void Initialise<T>(std::uint64_t, Parameter<T>&);
 ISO_PARAMETERS(float)
 ISO_PARAMETERS(double)

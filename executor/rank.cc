@@ -5,12 +5,23 @@
 
 #include "base/error.h"
 #include "kernels/rope.h"
-#include "plan/step_program.h"
+#include "plan/layer_traffic.h"
 
 namespace isochrone::executor {
 namespace {
 
 constexpr double kRotaryBase = 10000;
+
+template <class T>
+void SetRotary(OpSettings<T>& settings) {
+  const Index D = settings.model->head_dim, half = D / 2;
+  settings.cosine.resize(static_cast<std::size_t>(settings.positions.Local() * half));
+  settings.sine.resize(settings.cosine.size());
+  for (const PositionRun& run : settings.positions.Runs()) {
+    kernels::RopeTable<T>(run.whole, run.length, D, kRotaryBase, settings.cosine.data() + run.local * half,
+                          settings.sine.data() + run.local * half);
+  }
+}
 
 bool IsTable(const std::string& name) { return name == "embedding.weight" || name == "logits.weight"; }
 
@@ -30,20 +41,14 @@ Rank<T>::Rank(const RunPlan& run, int rank, Communicator<T>& communicator, Clock
       memory_(options_.memory_limit_bytes) {
   const plan::Model& model = scenario_.model;
   settings_.model = &model;
-  settings_.positions = model.sequence / plan_.layout.cp;
+  settings_.strategy = &scenario_.strategy;
+  settings_.positions = Positions(model, scenario_.strategy, at_.cp);
   settings_.token_weight = 1 / static_cast<double>(scenario_.batch.sequences * model.sequence);
   settings_.seed = options_.seed;
-  if (model.position == plan::PositionKind::kRotary) {
-    const std::size_t n = static_cast<std::size_t>(settings_.positions * model.head_dim / 2);
-    settings_.cosine.resize(n);
-    settings_.sine.resize(n);
-    kernels::RopeTable<T>(0, settings_.positions, model.head_dim, kRotaryBase, settings_.cosine.data(),
-                          settings_.sine.data());
-  }
-  if (scenario_.strategy.optimizer_sharding != plan::Sharding::kNone)
-    shards_ = TeamOf(plan::Group::kDataContext).Size();
+  if (model.position == plan::PositionKind::kRotary) SetRotary(settings_);
   slots_.resize(static_cast<std::size_t>(plan_.schedule.placement.chunks));
   for (int chunk = 0; chunk < plan_.schedule.placement.chunks; ++chunk) BuildSlot(chunk);
+  ListVisits();
   for (const plan::LayerProgram& program : plan_.programs) {
     auto& seconds = times_.seconds.emplace_back();
     for (std::size_t phase = 0; phase < plan::kPhases; ++phase) seconds[phase].resize(program.ops[phase].size());
@@ -63,7 +68,8 @@ void Rank<T>::BuildSlot(int chunk) {
       Layer layer{.program = &program,
                   .program_index = section.program,
                   .layer = section.first_layer < 0 ? -1 : section.first_layer + i,
-                  .parameter = std::vector<Parameter<T>*>(program.buffers.size(), nullptr)};
+                  .parameter = std::vector<Parameter<T>*>(program.buffers.size(), nullptr),
+                  .uses = {}};
       for (std::size_t b = 0; b < program.buffers.size(); ++b) {
         const plan::Buffer& buffer = program.buffers[b];
         if (buffer.kind == plan::BufferKind::kParameter)
@@ -74,6 +80,10 @@ void Rank<T>::BuildSlot(int chunk) {
         for (std::size_t p = 0; gradient.kind == plan::BufferKind::kGradient && p < program.buffers.size(); ++p) {
           if (gradient.name == "d_" + program.buffers[p].name) layer.parameter[b] = layer.parameter[p];
         }
+      }
+      for (Parameter<T>* p : layer.parameter) {
+        if (p != nullptr && std::find(layer.uses.begin(), layer.uses.end(), p) == layer.uses.end())
+          layer.uses.push_back(p);
       }
       slot.layers.push_back(std::move(layer));
     }
@@ -96,10 +106,7 @@ Parameter<T>* Rank<T>::AddParameter(Slot& slot, const plan::LayerProgram& progra
     }
     ISO_CHECK_NOTE(false, program.name + " borrows " + buffer.name);
   }
-  if (buffer.expert) {
-    throw Error("layer " + program.name, "the CPU does not run experts", "predict this model instead");
-  }
-  auto p = std::make_unique<Parameter<T>>(ShardOf<T>(scenario_.model, buffer, layer, at_.tp, plan_.layout.tp));
+  auto p = std::make_unique<Parameter<T>>(ShardOf<T>(scenario_.model, buffer, layer, CutOf()));
   p->tied = scenario_.model.tied_embeddings && IsTable(buffer.name) && plan_.stages.size() > 1;
   if (scenario_.model.tied_embeddings && buffer.name == "logits.weight") {
     p->key = "embedding.weight";
@@ -112,25 +119,60 @@ Parameter<T>* Rank<T>::AddParameter(Slot& slot, const plan::LayerProgram& progra
   } else {
     Initialise(options_.seed, *p);
   }
+  KeepShares(*p);
   slot.parameters.push_back(std::move(p));
   return slot.parameters.back().get();
 }
 
 template <class T>
+CutAt Rank<T>::CutOf() {
+  CutAt at{.tensor_rank = at_.tp, .tensor_size = plan_.layout.tp, .experts = {}};
+  if (!scenario_.model.moe) return at;
+  at.expert_tensor_rank = TeamOf(plan::Group::kExpertTensor).index;
+  at.expert_tensor_size = plan_.layout.etp;
+  at.expert_count = scenario_.model.moe->experts;
+  for (int i = 0; i < at.expert_count / plan_.layout.ep; ++i)
+    at.experts.push_back(ExpertAt(scenario_, TeamOf(plan::Group::kExpert).index, i));
+  return at;
+}
+
+template <class T>
+Memory::Handle Rank<T>::Zeros(plan::BufferKind kind, Index n, const std::string& what) {
+  const std::size_t bytes = static_cast<std::size_t>(n) * sizeof(T);
+  Memory::Handle block = memory_.Allocate(kind, bytes, what);
+  std::memset(block->template As<T>(), 0, bytes);
+  return block;
+}
+
+template <class T>
 void Rank<T>::AllocateState(Parameter<T>& p) {
-  p.padded = (p.Count() + shards_ - 1) / shards_ * shards_;
-  p.owned = p.padded / shards_;
-  p.first_owned = shards_ > 1 ? TeamOf(plan::Group::kDataContext).index * p.owned : 0;
-  const auto zeros = [&](plan::BufferKind kind, Index n) {
-    const std::size_t bytes = static_cast<std::size_t>(n) * sizeof(T);
-    Memory::Handle block = memory_.Allocate(kind, bytes, p.key);
-    std::memset(block->template As<T>(), 0, bytes);
-    return block;
-  };
-  p.value = zeros(plan::BufferKind::kParameter, p.padded);
-  p.gradient = zeros(plan::BufferKind::kGradient, p.padded);
-  p.first_moment = zeros(plan::BufferKind::kOptimizer, p.owned);
-  p.second_moment = zeros(plan::BufferKind::kOptimizer, p.owned);
+  const bool shards = scenario_.strategy.optimizer_sharding != plan::Sharding::kNone;
+  const Team& team = TeamOf(p.expert ? plan::Group::kExpertData : plan::Group::kShard);
+  const Index owners = shards ? team.Size() : 1;
+  p.padded = (p.Count() + owners - 1) / owners * owners;
+  p.owned = p.padded / owners;
+  p.first_owned = owners > 1 ? team.index * p.owned : 0;
+  p.value = Zeros(plan::BufferKind::kParameter, p.padded, p.key);
+}
+
+/// Gradient and optimizer state; of what is whole only while a layer works, this rank's share.
+template <class T>
+void Rank<T>::KeepShares(Parameter<T>& p) {
+  const plan::Strategy& s = scenario_.strategy;
+  const plan::Layout& l = plan_.layout;
+  const bool copies = (p.expert ? l.Edp() : l.dp * l.cp) > 1;
+  if (s.optimizer_sharding == plan::Sharding::kZero3 && p.owned < p.padded) {
+    p.value_share = Zeros(plan::BufferKind::kParameter, p.owned, p.key);
+    std::memcpy(p.value_share->template As<T>(), p.value->template As<T>() + p.first_owned, p.value_share->Size());
+    p.value.reset();
+  }
+  if (plan::ReducesEveryMicrobatch(s) && copies) {
+    p.gradient_share = Zeros(plan::BufferKind::kGradient, p.owned, p.key);
+  } else {
+    p.gradient = Zeros(plan::BufferKind::kGradient, p.padded, p.key);
+  }
+  p.first_moment = Zeros(plan::BufferKind::kOptimizer, p.owned, p.key);
+  p.second_moment = Zeros(plan::BufferKind::kOptimizer, p.owned, p.key);
 }
 
 template <class T>

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "executor/communicator.h"
+#include "executor/extents.h"
 #include "executor/liveness.h"
 #include "executor/operands.h"
 #include "executor/options.h"
@@ -23,7 +24,9 @@ struct RunPlan {
   const plan::Scenario* scenario = nullptr;
   const plan::Plan* plan = nullptr;
   const RunOptions* options = nullptr;
-  std::vector<Liveness> liveness;  // [program]
+  std::vector<Liveness> liveness;             // [program]
+  std::vector<Extents> extents;               // [program]
+  std::unique_ptr<const RoutingTable> routing;  // null without experts
 };
 
 /// Seconds of each op, summed over the times that it ran: [program][phase][op].
@@ -67,6 +70,7 @@ class Rank {
     int program_index = 0, layer = -1;
     bool output_is_kept = false;           // the next layer keeps its input
     std::vector<Parameter<T>*> parameter;  // [buffer]; null for activations
+    std::vector<Parameter<T>*> uses;       // each once, borrowed ones too
   };
   struct Slot {
     int stage = 0, direction = 0;
@@ -81,6 +85,32 @@ class Rank {
   void BuildSlot(int chunk);
   Parameter<T>* AddParameter(Slot& slot, const plan::LayerProgram& program, const plan::Buffer& buffer, int layer);
   void AllocateState(Parameter<T>& p);
+  void KeepShares(Parameter<T>& p);
+  CutAt CutOf();
+  Memory::Handle Zeros(plan::BufferKind kind, Index n, const std::string& what);
+
+  // rank_state.cc: parameters and gradients that are whole only while a layer works
+  void ListVisits();
+  void EnterLayer(const Layer& layer, plan::Phase phase);
+  void LeaveLayer(const Layer& layer, plan::Phase phase);
+  void FetchAhead(bool expert);
+  void Fetch(const std::vector<Parameter<T>*>& parameters);
+  void ReduceLayer(const Layer& layer, const plan::Op& op);
+  void MoveState(const Layer& layer, const plan::Op& op);
+
+  // rank_collectives.cc: collectives inside layers
+  void LayerCollective(const Layer& layer, const plan::Op& op, const plan::Collective& c, const Operands<T>& operands);
+  void MergeStatistics(const Operands<T>& operands);
+  void AddLoss(const T* statistics, Index tokens);
+  void PassOn(const Operands<T>& operands);
+  void GatherKeys(const Operands<T>& operands);
+  void ScatterKeys(const Operands<T>& operands);
+  void ExchangeHeads(const Operands<T>& operands);
+  void ExchangeRows(const Operands<T>& operands);
+  void ExchangeExpertTensor(const Operands<T>& operands, bool sum);
+  double AllToAll(plan::Group group, const std::vector<Index>& sent, const std::vector<Index>& received, Index columns,
+                  const T* from, T* to);
+  Memory::Handle Scratch(Index elements);
 
   // rank_tasks.cc: tasks
   void RunTask(const plan::Task& task);
@@ -89,22 +119,21 @@ class Rank {
   void BackwardWeight(int chunk, int microbatch);
   void RunOps(const Layer& layer, Frame& frame, plan::Phase phase, const Releases& releases, int microbatch);
   void RunOp(const Layer& layer, Frame& frame, const plan::Op& op, int microbatch, plan::Phase phase);
-  void LayerCollective(const Layer& layer, const plan::Op& op, const plan::Collective& c, const Operands<T>& operands);
-  void MergeStatistics(const Operands<T>& operands);
-  void AddLoss(const T* statistics, Index tokens);
   Operands<T> OperandsOf(const Layer& layer, Frame& frame, const plan::Op& op, int microbatch, plan::Phase phase);
   void BindText(const Layer& layer, Frame& frame, int microbatch);
-  Memory::Handle NewBuffer(const Layer& layer, int buffer);
+  Memory::Handle NewBuffer(const Layer& layer, int buffer, int microbatch);
+  const Routing* RoutingAt(int microbatch);
   Memory::Handle Arriving(const Slot& slot, int chunk, int microbatch, bool backward, const plan::Buffer& like);
   void Leaving(const Slot& slot, int microbatch, bool backward, Memory::Handle data, const plan::Buffer& like);
 
   // rank_step.cc: what surrounds the tasks
   void RunStepOp(const plan::Op& op, int chunk, int part, int parts);
   void RunSide(int after_task);
-  void Reduce(std::span<Parameter<T>* const> parameters);
-  void Gather(std::span<Parameter<T>* const> parameters);
+  void Reduce(const plan::Op& op, const std::vector<Parameter<T>*>& parameters);
+  void Gather(const std::vector<Parameter<T>*>& parameters);
   void AllReduceGradients(plan::Group group, const std::vector<Parameter<T>*>& parameters, plan::Stream stream);
   void AddTiedTables();
+  void AddCopies();
   void LocalNorm();
   void Update();
   std::vector<Parameter<T>*> ParametersOf(int chunk);
@@ -113,8 +142,6 @@ class Rank {
   void Account(plan::Stream stream, const Exchange& exchange);
   void Compute(double seconds, plan::Phase phase);
   int NameIndex(const std::string& name);
-  double ShardCount() const { return shards_; }
-
   const RunPlan& run_;
   const plan::Plan& plan_;
   const plan::Scenario& scenario_;
@@ -127,9 +154,13 @@ class Rank {
   Memory memory_;
   OpSettings<T> settings_;
   std::map<plan::Group, Team> teams_;
-  int shards_ = 1;                                     // ranks that share optimizer state
   std::vector<Slot> slots_;                            // [chunk]
+  std::vector<const Layer*> visits_;                   // of a step, in the order in which passes need parameters
+  std::size_t visit_ = 0;                              // the next
+  std::vector<Parameter<T>*> ahead_;                   // fetched for the next visit
   std::map<std::pair<int, int>, InFlight> in_flight_;  // (chunk, microbatch)
+  std::map<int, Routing> routing_;                     // [microbatch]
+  int ring_messages_ = 0;
   std::map<Tag, Memory::Handle> local_;                // between two stages of this rank
   OpTimes times_;
   StepRecord record_;

@@ -32,6 +32,7 @@ StepRecord Rank<T>::Step(int step) {
   step_ = step;
   record_ = {};
   squared_norm_ = 0;
+  visit_ = 0;
   record_.start = clock_.Now();
   RunSide(plan::Anchor::kStepStart);
   const std::size_t stage = static_cast<std::size_t>(at_.pp);
@@ -41,6 +42,7 @@ StepRecord Rank<T>::Step(int step) {
     RunTask(order[i]);
     RunSide(static_cast<int>(i));
   }
+  AddCopies();
   AddTiedTables();
   for (const plan::Op& op : plan_.epilogue[stage]) RunStepOp(op, -1, 0, 1);
   record_.end = clock_.Now();
@@ -66,8 +68,10 @@ void Rank<T>::RunSide(int after_task) {
   }
   const plan::Task& task = plan_.schedule.order[static_cast<std::size_t>(at_.pp)][static_cast<std::size_t>(after_task)];
   const int chunk = task.phase == plan::Phase::kOverlapped ? task.chunk_b : task.chunk;
-  for (std::size_t i = 0; i < now.size(); ++i)
-    RunStepOp(now[i]->op, chunk, static_cast<int>(i), static_cast<int>(now.size()));
+  std::map<std::string, int> parts, part;
+  for (const plan::SideTask* side : now) ++parts[side->op.name];
+  for (const plan::SideTask* side : now)
+    RunStepOp(side->op, chunk, part[side->op.name]++, parts[side->op.name]);
 }
 
 template <class T>
@@ -82,10 +86,14 @@ void Rank<T>::RunStepOp(const plan::Op& op, int chunk, int part, int parts) {
     return chosen;
   };
   worked_ = -1;
-  if (op.name == "gradients") {
-    Reduce(Bucket(all, part, parts));
-  } else if (op.name == "parameters") {
-    Gather(all);
+  const auto* collective = std::get_if<plan::Collective>(&op.kind);
+  const bool of_experts = collective != nullptr && collective->group == plan::Group::kExpertData;
+  const auto kind = [&](const Parameter<T>* p) { return p->expert == of_experts; };
+  if (op.name == "gradients" || op.name == "gradient_shards" || op.name == "expert_gradients") {
+    Reduce(op, Bucket(some(kind), part, parts));
+  } else if (op.name == "parameters" || op.name == "expert_parameters") {
+    if (scenario_.strategy.optimizer_sharding == plan::Sharding::kZero3) FetchAhead(of_experts);
+    else Gather(some(kind));
   } else if (op.name == "norm_gradients") {
     AllReduceGradients(plan::Group::kTensor, some([](const Parameter<T>* p) { return p->partial_over_tensor; }),
                        op.stream);
@@ -121,35 +129,44 @@ void Rank<T>::RunStepOp(const plan::Op& op, int chunk, int part, int parts) {
   progress_();
 }
 
+/// Over the ranks that hold copies. Where every layer has reduced its own (ZeRO-2, 3) there is nothing left to do.
 template <class T>
-void Rank<T>::Reduce(std::span<Parameter<T>* const> parameters) {
+void Rank<T>::Reduce(const plan::Op& op, const std::vector<Parameter<T>*>& parameters) {
+  const plan::Collective& c = std::get<plan::Collective>(op.kind);
+  worked_ = 0;
   std::vector<Slice<T>> slices;
   for (const Parameter<T>* p : parameters) {
-    T* g = p->gradient->template As<T>();
-    slices.push_back({g, g + p->first_owned, p->padded});
+    if (p->gradient_share) continue;
+    T *whole = p->gradient->template As<T>(), *owned = p->OwnedGradient();
+    if (op.name == "gradient_shards") slices.push_back({owned, owned, p->owned});
+    else slices.push_back({whole, owned, p->padded});
   }
-  const Team& team = TeamOf(plan::Group::kDataContext);
-  if (team.Size() == 1) return;
-  Account(plan::Stream::kData,
-          shards_ > 1 ? communicator_.ReduceScatter(team, slices) : communicator_.AllReduce(team, slices));
+  const Team& team = TeamOf(c.group);
+  if (team.Size() == 1 || slices.empty()) return;
+  Account(plan::Stream::kData, c.kind == plan::CollectiveKind::kReduceScatter
+                                   ? communicator_.ReduceScatter(team, slices)
+                                   : communicator_.AllReduce(team, slices));
 }
 
+/// Updated parameters, whole again on every rank. All of one kind.
 template <class T>
-void Rank<T>::Gather(std::span<Parameter<T>* const> parameters) {
+void Rank<T>::Gather(const std::vector<Parameter<T>*>& parameters) {
+  worked_ = 0;
   std::vector<Slice<T>> slices;
   for (const Parameter<T>* p : parameters) {
-    T* w = p->value->template As<T>();
-    slices.push_back({w + p->first_owned, w, p->padded});
+    if (p->owned < p->padded) slices.push_back({p->OwnedValue(), p->value->template As<T>(), p->padded});
   }
-  if (shards_ > 1) Account(plan::Stream::kData, communicator_.AllGather(TeamOf(plan::Group::kDataContext), slices));
+  if (slices.empty()) return;
+  const Team& team = TeamOf(parameters.front()->expert ? plan::Group::kExpertData : plan::Group::kShard);
+  Account(plan::Stream::kData, communicator_.AllGather(team, slices));
 }
 
 template <class T>
 void Rank<T>::AllReduceGradients(plan::Group group, const std::vector<Parameter<T>*>& parameters, plan::Stream stream) {
   std::vector<Slice<T>> slices;
   for (const Parameter<T>* p : parameters) {
-    T* g = p->gradient->template As<T>();
-    slices.push_back({g, g, p->Count()});
+    T* g = p->KeptGradient();
+    slices.push_back({g, g, p->KeptGradients()});
   }
   Account(stream, communicator_.AllReduce(TeamOf(group), slices));
 }
@@ -163,20 +180,38 @@ void Rank<T>::AddTiedTables() {
     if (p->tied) tables.push_back(p);
   }
   if (tables.size() != 2) return;
-  T *a = tables[0]->gradient->template As<T>(), *b = tables[1]->gradient->template As<T>();
-  kernels::Add<T>(tables[0]->Count(), a, b, a);
-  std::memcpy(b, a, static_cast<std::size_t>(tables[0]->Count()) * sizeof(T));
+  T *a = tables[0]->KeptGradient(), *b = tables[1]->KeptGradient();
+  kernels::Add<T>(tables[0]->KeptGradients(), a, b, a);
+  std::memcpy(b, a, static_cast<std::size_t>(tables[0]->KeptGradients()) * sizeof(T));
+}
+
+/// A bidirectional schedule holds every stage twice, on ranks r and p − 1 − r of a pipeline: the copies' gradients are
+/// added up. Both ranks list the stage of the lower rank's first direction first.
+template <class T>
+void Rank<T>::AddCopies() {
+  if (plan_.schedule.placement.directions == 1) return;
+  plan::Coordinates other = at_;
+  other.pp = plan_.layout.pp - 1 - at_.pp;
+  const int peer = plan::RankAt(plan_.layout, other);
+  const Team team{.ranks = {std::min(rank_, peer), std::max(rank_, peer)}, .index = rank_ < peer ? 0 : 1};
+  std::vector<Slice<T>> slices;
+  for (const int chunk : rank_ < peer ? std::vector<int>{0, 1} : std::vector<int>{1, 0}) {
+    for (const Parameter<T>* p : ParametersOf(chunk)) slices.push_back({p->KeptGradient(), p->KeptGradient(), p->KeptGradients()});
+  }
+  Account(plan::Stream::kData, communicator_.AllReduce(team, slices));
 }
 
 /// Squares of this rank's gradients, each element counted once over all ranks.
 template <class T>
 void Rank<T>::LocalNorm() {
   squared_norm_ = 0;
-  const double replicas = shards_ > 1 ? 1 : TeamOf(plan::Group::kDataContext).Size();
+  const plan::Layout& l = plan_.layout;
   for (const Parameter<T>* p : Parameters()) {
     if (!p->counts) continue;
-    const double copies = replicas * (p->sharded ? 1 : plan_.layout.tp);
-    squared_norm_ += kernels::SquaredNorm<T>(p->owned, p->gradient->template As<T>() + p->first_owned) / copies;
+    const double ranks = p->expert ? l.Edp() : l.dp * l.cp * (p->sharded ? 1 : l.tp);
+    const double copies = ranks * plan_.schedule.placement.directions * static_cast<double>(p->owned) /
+                          static_cast<double>(p->padded);
+    squared_norm_ += kernels::SquaredNorm<T>(p->owned, p->OwnedGradient()) / copies;
   }
 }
 
@@ -192,17 +227,26 @@ void Rank<T>::Update() {
   for (Parameter<T>* p : Parameters()) {
     kernels::AdamWOptions adam = options_.adam;
     if (!p->decays) adam.weight_decay = 0;
-    T *g = p->gradient->template As<T>(), *w = p->value->template As<T>();
-    kernels::AdamW<T>(p->owned, step_ + 1, adam, scale, g + p->first_owned, w + p->first_owned,
+    T *g = p->KeptGradient();
+    kernels::AdamW<T>(p->owned, step_ + 1, adam, scale, p->OwnedGradient(), p->OwnedValue(),
                       p->first_moment->template As<T>(), p->second_moment->template As<T>());
     const bool last = step_ + 1 == options_.steps;
-    if (!(last && options_.keep_tensors)) std::memset(g, 0, p->gradient->Size());
+    const Memory::Handle& kept = p->gradient_share ? p->gradient_share : p->gradient;
+    if (!(last && options_.keep_tensors)) std::memset(g, 0, kept->Size());
   }
 }
 
 template <class T>
 void Rank<T>::Finish() {
-  if (scenario_.strategy.overlap_parameter_gather && shards_ > 1) Gather(Parameters());
+  const plan::Sharding sharding = scenario_.strategy.optimizer_sharding;
+  if (!scenario_.strategy.overlap_parameter_gather || sharding == plan::Sharding::kZero3) return;
+  for (const bool expert : {false, true}) {
+    std::vector<Parameter<T>*> some;
+    for (Parameter<T>* p : Parameters()) {
+      if (p->expert == expert) some.push_back(p);
+    }
+    if (!some.empty()) Gather(some);
+  }
 }
 
 template StepRecord Rank<float>::Step(int);

@@ -1,12 +1,10 @@
 // A rank's tasks: passes of microbatches through the layers of its chunks.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <optional>
 
 #include "base/error.h"
 #include "executor/rank.h"
-#include "kernels/cross_entropy.h"
 
 namespace isochrone::executor {
 namespace {
@@ -14,12 +12,11 @@ namespace {
 using plan::Phase;
 
 template <class T>
-std::size_t BytesOf(const plan::Buffer& b) {
+std::size_t SizeOf(const plan::Buffer& b) {
   const bool real = b.dtype != plan::Dtype::kInt32 && b.dtype != plan::Dtype::kMask;
-  return static_cast<std::size_t>(b.Elements() * (real ? sizeof(T) : plan::SizeOf(b.dtype).value));
+  return real ? sizeof(T) : static_cast<std::size_t>(plan::SizeOf(b.dtype).value);
 }
 
-Index ElementsOf(const plan::Buffer& b) { return static_cast<Index>(b.Elements()); }
 
 }  // namespace
 
@@ -60,9 +57,11 @@ void Rank<T>::Forward(int chunk, int microbatch) {
     Frame& frame = flight.frames[l];
     frame.resize(p.buffers.size());
     if (x) frame[static_cast<std::size_t>(p.input)] = std::move(x);
+    EnterLayer(layer, Phase::kForward);
     BindText(layer, frame, microbatch);
     RunOps(layer, frame, Phase::kForward, run_.liveness[static_cast<std::size_t>(layer.program_index)].forward,
            microbatch);
+    LeaveLayer(layer, Phase::kForward);
     if (p.output < 0) continue;
     Memory::Handle& y = frame[static_cast<std::size_t>(p.output)];
     x = y;
@@ -95,9 +94,11 @@ void Rank<T>::BackwardInput(int chunk, int microbatch, bool with_weights) {
     const Liveness& live = run_.liveness[static_cast<std::size_t>(layer.program_index)];
     Frame& frame = flight.frames[l];
     if (p.output_gradient >= 0) frame[static_cast<std::size_t>(p.output_gradient)] = std::move(dy);
+    EnterLayer(layer, phase);
     BindText(layer, frame, microbatch);
     RunOps(layer, frame, Phase::kRecompute, live.recompute, microbatch);
     RunOps(layer, frame, phase, with_weights ? live.backward : live.backward_input, microbatch);
+    LeaveLayer(layer, phase);
     if (p.input_gradient >= 0) dy = frame[static_cast<std::size_t>(p.input_gradient)];
     if (with_weights) {
       frame.clear();
@@ -126,6 +127,7 @@ void Rank<T>::BackwardWeight(int chunk, int microbatch) {
     BindText(layer, frame, microbatch);
     RunOps(layer, frame, Phase::kBackwardWeight,
            run_.liveness[static_cast<std::size_t>(layer.program_index)].backward_weight, microbatch);
+    LeaveLayer(layer, Phase::kBackwardWeight);
     frame.clear();
   }
   in_flight_.erase({chunk, microbatch});
@@ -143,25 +145,39 @@ void Rank<T>::BindText(const Layer& layer, Frame& frame, int microbatch) {
     const plan::Buffer& buffer = p.buffers[b];
     if (buffer.dtype != plan::Dtype::kInt32 || (buffer.name != "tokens" && buffer.name != "labels") || frame[b])
       continue;
-    frame[b] = NewBuffer(layer, static_cast<int>(b));
+    frame[b] = NewBuffer(layer, static_cast<int>(b), microbatch);
     auto* ids = frame[b]->template As<std::int32_t>();
-    const Index S = scenario_.model.sequence, B = scenario_.batch.microbatch;
+    const Index S = settings_.positions.Local(), B = scenario_.batch.microbatch, shift = buffer.name == "labels" ? 1 : 0;
     const Index first = (Index{at_.dp} * plan_.schedule.microbatches + microbatch) * B;
-    std::vector<std::int32_t> text(static_cast<std::size_t>(S + 1));
+    std::vector<std::int32_t> text(static_cast<std::size_t>(scenario_.model.sequence + 1));
     for (Index s = 0; s < B; ++s) {
       options_.tokens(step_, first + s, text);
-      std::copy_n(text.begin() + (buffer.name == "labels" ? 1 : 0), S, ids + s * S);
+      for (const PositionRun& run : settings_.positions.Runs())
+        std::copy_n(text.begin() + run.whole + shift, run.length, ids + s * S + run.local);
     }
   }
 }
 
 template <class T>
-Memory::Handle Rank<T>::NewBuffer(const Layer& layer, int b) {
+const Routing* Rank<T>::RoutingAt(int microbatch) {
+  if (!run_.routing) return nullptr;
+  const auto it = routing_.find(microbatch);
+  if (it != routing_.end()) return &it->second;
+  return &routing_
+              .emplace(microbatch, RoutingOf(scenario_, plan_.layout, *run_.routing, rank_,
+                                             plan_.schedule.microbatches, microbatch))
+              .first->second;
+}
+
+template <class T>
+Memory::Handle Rank<T>::NewBuffer(const Layer& layer, int b, int microbatch) {
   const plan::Buffer& buffer = layer.program->buffers[static_cast<std::size_t>(b)];
+  const Extent extent = run_.extents[static_cast<std::size_t>(layer.program_index)][static_cast<std::size_t>(b)];
   const bool kept =
       buffer.lifetime == plan::Lifetime::kMicrobatch || (b == layer.program->output && layer.output_is_kept);
-  return memory_.Allocate(kept ? plan::BufferKind::kActivation : plan::BufferKind::kWorkspace, BytesOf<T>(buffer),
-                          buffer.name);
+  return memory_.Allocate(
+      kept ? plan::BufferKind::kActivation : plan::BufferKind::kWorkspace,
+      static_cast<std::size_t>(ElementsOf(buffer, extent, RoutingAt(microbatch))) * SizeOf<T>(buffer), buffer.name);
 }
 
 template <class T>
@@ -176,21 +192,26 @@ Operands<T> Rank<T>::OperandsOf(const Layer& layer, Frame& frame, const plan::Op
                                             " is read before written in " + plan::NameOf(phase));
     return frame[i]->template As<T>();
   };
+  Operands<T> o;
   for (int b : op.out) {
     const std::size_t i = static_cast<std::size_t>(b);
-    if (layer.parameter[i] == nullptr && !frame[i]) frame[i] = NewBuffer(layer, b);
+    o.fresh.push_back(layer.parameter[i] == nullptr && !frame[i]);
+    if (o.fresh.back()) frame[i] = NewBuffer(layer, b, microbatch);
   }
-  Operands<T> o;
   o.op = &op;
   o.program = layer.program;
   o.settings = &settings_;
   o.memory = &memory_;
-  const Index tokens = scenario_.batch.microbatch * settings_.positions;
+  o.routing = RoutingAt(microbatch);
+  o.backward = phase != Phase::kForward && phase != Phase::kRecompute;
+  const Index tokens = scenario_.batch.microbatch * settings_.positions.Local();
   const bool split_rows = scenario_.strategy.sequence_parallel && plan_.layout.tp > 1;
   o.rows = {.first_sequence = (Index{at_.dp} * plan_.schedule.microbatches + microbatch) * scenario_.batch.microbatch,
             .first_row = split_rows ? tokens / plan_.layout.tp * at_.tp : 0,
             .tensor_rank = at_.tp,
-            .tensor_size = plan_.layout.tp};
+            .tensor_size = plan_.layout.tp,
+            .context_rank = at_.cp,
+            .context_size = plan_.layout.cp};
   o.stream = SeedOf(static_cast<std::uint64_t>(step_), op.name + "." + std::to_string(layer.layer));
   for (int b : op.in) o.in.push_back(pointer(b));
   for (int b : op.out) o.out.push_back(pointer(b));
@@ -226,6 +247,10 @@ void Rank<T>::RunOp(const Layer& layer, Frame& frame, const plan::Op& op, int mi
            (layer.layer >= 0 ? " layer " + std::to_string(layer.layer) : "") + ", " + plan::NameOf(phase) +
            " of microbatch " + std::to_string(microbatch);
   if (options_.before_op) options_.before_op(rank_, step_, op);
+  if (op.in.empty() && op.out.empty() && std::holds_alternative<plan::Collective>(op.kind)) {
+    MoveState(layer, op);
+    return progress_();
+  }
   const Operands<T> o = OperandsOf(layer, frame, op, microbatch, phase);
   if (const auto* c = std::get_if<plan::Collective>(&op.kind)) {
     LayerCollective(layer, op, *c, o);
@@ -236,73 +261,6 @@ void Rank<T>::RunOp(const Layer& layer, Frame& frame, const plan::Op& op, int mi
       AddLoss(o.Out(0), ce->tokens);
   }
   progress_();
-}
-
-template <class T>
-void Rank<T>::LayerCollective(const Layer& layer, const plan::Op& op, const plan::Collective& c, const Operands<T>& o) {
-  const plan::Buffer &in = o.InBuffer(0), &out = o.OutBuffer(0);
-  if (in.statistic) return MergeStatistics(o);
-  const Slice<T> slice{o.In(0), o.Out(0), std::max(ElementsOf(in), ElementsOf(out))};
-  const Team& team = TeamOf(c.group);
-  switch (c.kind) {
-    case plan::CollectiveKind::kAllReduce:
-      return Account(op.stream, communicator_.AllReduce(team, {&slice, 1}));
-    case plan::CollectiveKind::kReduceScatter:
-      return Account(op.stream, communicator_.ReduceScatter(team, {&slice, 1}));
-    case plan::CollectiveKind::kAllGather:
-      return Account(op.stream, communicator_.AllGather(team, {&slice, 1}));
-    case plan::CollectiveKind::kAllToAll:
-    case plan::CollectiveKind::kBroadcast:
-    case plan::CollectiveKind::kRing:
-      break;
-  }
-  throw Error("op " + op.name + " of layer " + layer.program->name,
-              std::string("the CPU does not run the collective ") + plan::NameOf(c.kind),
-              "use one of tensor, pipeline and data parallelism");
-}
-
-/// Cross-entropy over a sharded vocabulary: maximum, sum and target logit of every token, over all shards.
-///
-///   M = max m_r,  S = sum_r s_r e^(m_r - M),  t = sum_r t_r
-template <class T>
-void Rank<T>::MergeStatistics(const Operands<T>& o) {
-  const Team& team = TeamOf(plan::Group::kTensor);
-  const Index tokens = o.InBuffer(0).shape.back(), size = 3 * tokens;
-  const Memory::Handle all = memory_.Allocate(plan::BufferKind::kWorkspace,
-                                              static_cast<std::size_t>(size * team.Size()) * sizeof(T), o.op->name);
-  T* gathered = all->As<T>();
-  const Slice<T> slice{o.In(0), gathered, size * team.Size()};
-  Exchange exchange = communicator_.AllGather(team, {&slice, 1});
-  const double start = clock_.Now();
-  T* merged = o.Out(0);
-  for (Index t = 0; t < tokens; ++t) {
-    T largest = gathered[t], sum = 0, target = 0;
-    for (int r = 1; r < team.Size(); ++r) largest = std::max(largest, gathered[r * size + t]);
-    for (int r = 0; r < team.Size(); ++r) {
-      const T* of_rank = gathered + r * size;
-      sum += of_rank[tokens + t] * std::exp(of_rank[t] - largest);
-      target += of_rank[2 * tokens + t];
-    }
-    merged[t] = largest;
-    merged[tokens + t] = sum;
-    merged[2 * tokens + t] = target;
-  }
-  AddLoss(merged, tokens);
-  exchange.worked += clock_.Now() - start;
-  Account(o.op->stream, exchange);
-}
-
-template <class T>
-void Rank<T>::AddLoss(const T* statistics, Index tokens) {
-  std::vector<T> loss(static_cast<std::size_t>(tokens));
-  kernels::CrossEntropyLoss<T>(tokens, statistics, statistics + tokens, statistics + 2 * tokens, loss.data());
-  double sum = 0;
-  for (const T l : loss) sum += static_cast<double>(l);
-  if (!std::isfinite(sum)) {
-    throw Error(Doing(), "the loss is not a finite number",
-                "lower the learning rate or clip gradients; the op before whose result was not finite is the cause");
-  }
-  record_.loss += sum * settings_.token_weight;
 }
 
 // ---- messages -----------------------------------------------------------------------------------------------------
@@ -324,8 +282,8 @@ Memory::Handle Rank<T>::Arriving(const Slot& slot, int chunk, int microbatch, bo
   peer.pp = from;
   const bool kept = like.lifetime == plan::Lifetime::kMicrobatch;
   Memory::Handle data = memory_.Allocate(kept ? plan::BufferKind::kActivation : plan::BufferKind::kWorkspace,
-                                         BytesOf<T>(like), like.name);
-  const Index n = ElementsOf(like), tp = plan_.layout.tp;
+                                         static_cast<std::size_t>(like.Elements()) * SizeOf<T>(like), like.name);
+  const Index n = static_cast<Index>(like.Elements()), tp = plan_.layout.tp;
   T* to = data->As<T>();
   const double start = clock_.Now();
   const bool cut = plan_.message_scatter_gather && n % tp == 0;
@@ -358,7 +316,7 @@ void Rank<T>::Leaving(const Slot& slot, int microbatch, bool backward, Memory::H
   }
   plan::Coordinates peer = at_;
   peer.pp = to;
-  const Index n = ElementsOf(like), tp = plan_.layout.tp;
+  const Index n = static_cast<Index>(like.Elements()), tp = plan_.layout.tp;
   const bool cut = plan_.message_scatter_gather && n % tp == 0;
   const Index part = cut ? n / tp : n, at = cut ? part * at_.tp : 0;
   Account(plan::Stream::kPipeline, communicator_.Send(plan::RankAt(plan_.layout, peer), tag, data->As<T>() + at, part));

@@ -11,20 +11,19 @@
 namespace isochrone::executor {
 namespace {
 
-void CheckSupported(const plan::Scenario& s, const plan::Plan& plan) {
+void CheckSupported(const plan::Scenario& s) {
   const auto refuse = [&](const std::string& key, const std::string& what, const std::string& instead) {
     throw Error(s.file + ": /strategy/" + key, what, instead);
   };
   const plan::Strategy& strategy = s.strategy;
-  if (strategy.optimizer_sharding == plan::Sharding::kZero2 || strategy.optimizer_sharding == plan::Sharding::kZero3)
-    refuse("optimizer_sharding", "the CPU shards optimizer state only", "use none or zero1");
-  if (strategy.context > 1) refuse("context", "the CPU does not split sequences", "use context = 1");
   if (s.model.kv_heads % strategy.tensor != 0)
     refuse("tensor", "the CPU does not copy key heads over tensor ranks",
            "use a degree that divides kv_heads = " + std::to_string(s.model.kv_heads));
-  if (plan.schedule.placement.directions > 1)
-    refuse("schedule", "the CPU does not keep two copies of a model equal", "use a schedule of one direction");
-  if (strategy.shard_group > 0) refuse("shard_group", "the CPU shards over the whole group", "use 0");
+  if (strategy.context > 1 && strategy.context_form == plan::ContextForm::kUlysses &&
+      s.model.kv_heads / strategy.tensor % strategy.context != 0)
+    refuse("context", "the CPU does not copy key heads over context ranks",
+           "use a degree that divides the " + std::to_string(s.model.kv_heads / strategy.tensor) +
+               " key heads of a tensor rank, or context_form ring");
 }
 
 template <class T>
@@ -67,9 +66,10 @@ void KeepTensors(RankState<T>& state, RunResult& result) {
     g.resize(w.size());
     for (Index i = 0; i < p->Count(); ++i) {
       const auto at = static_cast<std::size_t>(p->FullIndex(i));
-      w[at] = static_cast<double>(p->value->template As<T>()[i]);
-      if (i >= p->first_owned && i < p->first_owned + p->owned)
-        g[at] = static_cast<double>(p->gradient->template As<T>()[i]);
+      const bool owned = i >= p->first_owned && i < p->first_owned + p->owned;
+      if (p->value) w[at] = static_cast<double>(p->value->template As<T>()[i]);
+      else if (owned) w[at] = static_cast<double>(p->OwnedValue()[i - p->first_owned]);
+      if (owned) g[at] = static_cast<double>(p->OwnedGradient()[i - p->first_owned]);
     }
   }
 }
@@ -95,11 +95,15 @@ void SumSteps(const std::vector<RankState<T>>& states, RunResult& result) {
 
 template <class T>
 RunResult Run(const plan::Scenario& scenario, const plan::Plan& plan, const RunOptions& options) {
-  CheckSupported(scenario, plan);
+  CheckSupported(scenario);
   ISO_CHECK(options.steps > 0 && options.tokens);
   kernels::SetGemmThreads(1);
-  RunPlan run{&scenario, &plan, &options, {}};
-  for (const plan::LayerProgram& program : plan.programs) run.liveness.push_back(LivenessOf(program));
+  RunPlan run{&scenario, &plan, &options, {}, {}, nullptr};
+  for (const plan::LayerProgram& program : plan.programs) {
+    run.liveness.push_back(LivenessOf(program));
+    run.extents.push_back(ExtentsOf(program));
+  }
+  if (scenario.model.moe) run.routing = std::make_unique<RoutingTable>(scenario);
 
   ThreadWorld world({.clock = options.clock, .timeout_s = options.timeout_s, .interrupted = options.interrupted});
   std::vector<RankState<T>> states(static_cast<std::size_t>(plan.layout.World()));

@@ -132,16 +132,16 @@ double ThreadCommunicator<T>::Together(ThreadWorld::Meeting& meeting, const Team
 }
 
 template <class T>
-template <class Body>
-Exchange ThreadCommunicator<T>::Collect(const Team& team, std::span<const Slice<T>> slices, Body body) {
+template <class Shown, class Body>
+Exchange ThreadCommunicator<T>::Collect(const Team& team, std::span<const Shown> mine, Body body) {
   const double entered = clock_.Now();
   ThreadWorld::Meeting& meeting = MeetingOf(team);
-  meeting.slices[static_cast<std::size_t>(team.index)] = slices.data();
+  meeting.shown[static_cast<std::size_t>(team.index)] = mine.data();
   const double start = Meet(meeting, team, entered);
   clock_.AdvanceTo(start);
   const double begun = clock_.Kind() == ClockKind::kWall ? clock_.Now() : start;
-  std::vector<const Slice<T>*> members;
-  for (const void* s : meeting.slices) members.push_back(static_cast<const Slice<T>*>(s));
+  std::vector<const Shown*> members;
+  for (const void* s : meeting.shown) members.push_back(static_cast<const Shown*>(s));
   const double worked = body(meeting, members);
   clock_.AdvanceTo(start + worked);
   world_.Progress();
@@ -197,6 +197,21 @@ Exchange ThreadCommunicator<T>::AllGather(const Team& team, std::span<const Slic
 }
 
 template <class T>
+Exchange ThreadCommunicator<T>::AllToAll(const Team& team, std::span<const Part<const T>> sent,
+                                         std::span<const Part<T>> received) {
+  using Sent = Part<const T>;
+  return Collect(team, sent, [&](ThreadWorld::Meeting& meeting, const std::vector<const Sent*>& members) {
+    return Together(meeting, team, [&] {
+      for (std::size_t m = 0; m < members.size(); ++m) {
+        const Sent& part = members[m][team.index];
+        ISO_CHECK_NOTE(part.count == received[m].count, "parts of another size");
+        if (part.count > 0) std::memcpy(received[m].data, part.data, static_cast<std::size_t>(part.count) * sizeof(T));
+      }
+    });
+  });
+}
+
+template <class T>
 Exchange ThreadCommunicator<T>::Send(int to, const Tag& tag, const T* data, Index count) {
   const double entered = clock_.Now();
   ThreadWorld::Mailbox& box = world_.MailboxOf(rank_, to);
@@ -228,8 +243,7 @@ Exchange ThreadCommunicator<T>::Receive(int from, const Tag& tag, T* data, Index
     std::unique_lock lock(box.mutex);
     Wait(
         lock, box.condition, [&] { return box.letters.count(tag) > 0; },
-        std::string("waits for ") + (tag.backward ? "the gradient" : "the activations") + " of microbatch " +
-            std::to_string(tag.microbatch) + " from rank " + std::to_string(from));
+        "waits for " + NameOf(tag) + " from rank " + std::to_string(from));
     const auto it = box.letters.find(tag);
     letter = std::move(it->second);
     box.letters.erase(it);

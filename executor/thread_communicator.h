@@ -8,7 +8,7 @@
 namespace isochrone::executor {
 
 /// Ranks as threads of one process. A collective works in the members' own arrays: each sums its part of everybody's,
-/// then copies the other parts. A message is copied once, by the sender.
+/// then copies the other parts; in an all-to-all each copies what is meant for it. A message is copied once, by the sender.
 template <class T>
 class ThreadCommunicator final : public Communicator<T> {
  public:
@@ -17,6 +17,7 @@ class ThreadCommunicator final : public Communicator<T> {
   Exchange AllReduce(const Team& team, std::span<const Slice<T>> slices) override;
   Exchange ReduceScatter(const Team& team, std::span<const Slice<T>> slices) override;
   Exchange AllGather(const Team& team, std::span<const Slice<T>> slices) override;
+  Exchange AllToAll(const Team& team, std::span<const Part<const T>> sent, std::span<const Part<T>> received) override;
   Exchange Send(int to, const Tag& tag, const T* data, Index count) override;
   Exchange Receive(int from, const Tag& tag, T* data, Index count) override;
   void Begin() override;
@@ -28,9 +29,10 @@ class ThreadCommunicator final : public Communicator<T> {
   /// The same for one part of the work: `work` runs, then all meet. Returns the longest work.
   template <class Work>
   double Together(ThreadWorld::Meeting& meeting, const Team& team, Work work);
-  /// Shows `slices` to the others, waits for them, does the work; `body` returns the longest work of any member.
-  template <class Body>
-  Exchange Collect(const Team& team, std::span<const Slice<T>> slices, Body body);
+  /// Shows `mine` to the others, waits for them, does the work; `body(meeting, what the members show)` returns the
+  /// longest work of any member.
+  template <class Shown, class Body>
+  Exchange Collect(const Team& team, std::span<const Shown> mine, Body body);
   template <class Ready>
   void Wait(std::unique_lock<std::mutex>& lock, std::condition_variable& condition, Ready ready,
             const std::string& what);

@@ -33,7 +33,7 @@ ThreadWorld::Meeting& ThreadWorld::MeetingOf(const std::vector<int>& ranks) {
   std::unique_ptr<Meeting>& meeting = meetings_[ranks];
   if (!meeting) {
     meeting = std::make_unique<Meeting>();
-    meeting->slices.resize(ranks.size());
+    meeting->shown.resize(ranks.size());
     meeting->time.resize(ranks.size());
   }
   return *meeting;

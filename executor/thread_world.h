@@ -55,7 +55,7 @@ class ThreadWorld {
     std::condition_variable condition;
     int arrived = 0;
     std::atomic<std::uint64_t> round{0};
-    std::vector<const void*> slices;
+    std::vector<const void*> shown;
     std::vector<double> time;
     double latest = 0;
   };

@@ -24,6 +24,20 @@ void Largest(Index experts, Index k, Score score, ExpertId* chosen) {
   }
 }
 
+template <class T>
+void Probabilities(Index tokens, Index experts, const T* logits, Compute<T>* probabilities) {
+  using C = Compute<T>;
+  std::transform(logits, logits + tokens * experts, probabilities, [](T v) { return C(v); });
+  MaskedSoftmax<C>(1, tokens, experts, 1, {.causal = false}, probabilities, probabilities);
+}
+
+template <class C>
+void Weigh(Index k, bool renormalise, const C* probabilities, const ExpertId* chosen, C* weight) {
+  C sum = 0;
+  for (Index j = 0; j < k; ++j) sum += weight[j] = probabilities[chosen[j]];
+  for (Index j = 0; renormalise && j < k; ++j) weight[j] /= sum;
+}
+
 }  // namespace
 
 template <class T>
@@ -31,15 +45,20 @@ void RouteTopK(Index tokens, Index experts, Index k, bool renormalise, const T* 
                Compute<T>* probabilities, ExpertId* chosen, Compute<T>* weight) {
   using C = Compute<T>;
   ISO_CHECK(k > 0 && k <= experts);
-  std::transform(logits, logits + tokens * experts, probabilities, [](T v) { return C(v); });
-  MaskedSoftmax<C>(1, tokens, experts, 1, {.causal = false}, probabilities, probabilities);
+  Probabilities<T>(tokens, experts, logits, probabilities);
   for (Index t = 0; t < tokens; ++t, probabilities += experts, chosen += k, weight += k) {
     Largest(
         experts, k, [&](ExpertId e) { return probabilities[e] + (bias ? bias[e] : C(0)); }, chosen);
-    C sum = 0;
-    for (Index j = 0; j < k; ++j) sum += weight[j] = probabilities[chosen[j]];
-    for (Index j = 0; renormalise && j < k; ++j) weight[j] /= sum;
+    Weigh<C>(k, renormalise, probabilities, chosen, weight);
   }
+}
+
+template <class T>
+void RouteChosen(Index tokens, Index experts, Index k, bool renormalise, const T* logits, const ExpertId* chosen,
+                 Compute<T>* probabilities, Compute<T>* weight) {
+  Probabilities<T>(tokens, experts, logits, probabilities);
+  for (Index t = 0; t < tokens; ++t)
+    Weigh<Compute<T>>(k, renormalise, probabilities + t * experts, chosen + t * k, weight + t * k);
 }
 
 template <class T>
@@ -82,6 +101,7 @@ void UpdateRouterBias(Index experts, C rate, const Index* load, C* bias) {
 #define ISO_ROUTER(T)                                                                                                  \
   template void RouteTopK<T>(Index, Index, Index, bool, const T*, const Compute<T>*, Compute<T>*, ExpertId*,           \
                              Compute<T>*);                                                                             \
+  template void RouteChosen<T>(Index, Index, Index, bool, const T*, const ExpertId*, Compute<T>*, Compute<T>*);        \
   template void RouteTopKBackward<T>(Index, Index, Index, bool, const Compute<T>*, const ExpertId*, const Compute<T>*, \
                                      const Compute<T>*, T*);
 ISO_FOR_STORAGE(ISO_ROUTER)

@@ -26,6 +26,13 @@ template <class T>
 void RouteTopK(Index tokens, Index experts, Index k, bool renormalise, const T* logits, const Compute<T>* bias,
                Compute<T>* probabilities, ExpertId* chosen, Compute<T>* weight);
 
+/// The same for a choice that was made before: probabilities and weights only.
+///
+/// chosen  (T, k)  experts of each token, all different
+template <class T>
+void RouteChosen(Index tokens, Index experts, Index k, bool renormalise, const T* logits, const ExpertId* chosen,
+                 Compute<T>* probabilities, Compute<T>* weight);
+
 /// Gradient of the weights with respect to the logits; the choice itself has none.
 ///
 ///   dp[t, chosen[t,j]] = dweight[t,j],  or (dweight[t,j] - sum_i dweight[t,i] weight[t,i]) / sum_i p[t, chosen[t,i]]
