@@ -68,8 +68,8 @@ class Communicator {
   virtual Exchange ReduceScatter(const Team& team, std::span<const Slice<T>> slices) = 0;
   virtual Exchange AllGather(const Team& team, std::span<const Slice<T>> slices) = 0;
 
-  /// `sent[i]` goes to member i, `received[i]` comes from it; what member i sends here has `received[i].count` elements.
-  /// A member's part to itself is copied.
+  /// `sent[i]` goes to member i, `received[i]` comes from it; what member i sends here has `received[i].count`
+  /// elements. A member's part to itself is copied.
   virtual Exchange AllToAll(const Team& team, std::span<const Part<const T>> sent,
                             std::span<const Part<T>> received) = 0;
 

@@ -136,8 +136,8 @@ class ContextAttention {
     for (Index b = 0; b < a_.batch; ++b) {
       const Index q = b * S_ + area.first_query, at = (b * dense.positions + area.first_key) * dense.pitch;
       kernels::AttentionBackward<T>(shape, MaskOf(area), scale_, qkv + q * packed_, dense.keys + at, dense.values + at,
-                                    out + q * row, lse + q * a_.heads, dout + q * row, dqkv + q * packed_,
-                                    dk.keys + at, dk.values + at, workspace->As<T>());
+                                    out + q * row, lse + q * a_.heads, dout + q * row, dqkv + q * packed_, dk.keys + at,
+                                    dk.values + at, workspace->As<T>());
     }
   }
 
@@ -177,8 +177,8 @@ void ComputeAttentionMerge(const Operands<T>& o) {
   kernels::MergeAttention<T>(rows, D, o.Out(0), o.Out(1), o.In(1), o.In(3));
 }
 
-#define ISO_CONTEXT(T)                                                                   \
-  template void CopyColumns<T>(Index, Index, const T*, Index, T*, Index);                \
+#define ISO_CONTEXT(T)                                                                  \
+  template void CopyColumns<T>(Index, Index, const T*, Index, T*, Index);               \
   template void ComputeContextAttention<T>(const plan::Attention&, const Operands<T>&); \
   template void ComputeAttentionMerge<T>(const Operands<T>&);
 ISO_CONTEXT(float)

@@ -19,9 +19,10 @@ using plan::ElementwiseKind;
 /// Calls body(row, rows, sequence of the batch, position) for every run of positions in this rank's rows.
 template <class T, class Body>
 void ForEachRun(const Operands<T>& o, Index rows, Body body) {
-  o.settings->positions.ForEachRun(o.rows.first_row, rows, [&](Index row, Index length, Index sequence, Index position) {
-    body(row, length, o.rows.first_sequence + sequence, position);
-  });
+  o.settings->positions.ForEachRun(o.rows.first_row, rows,
+                                   [&](Index row, Index length, Index sequence, Index position) {
+                                     body(row, length, o.rows.first_sequence + sequence, position);
+                                   });
 }
 
 /// The shards of random numbers that an op draws: an index over the whole batch, the same at any degree. Scores
@@ -32,8 +33,7 @@ void ForEachShard(const Operands<T>& o, const plan::Elementwise& e, Body body) {
   if (shape.size() != 4) {
     const Index S = o.settings->positions.Whole();
     return ForEachRun(o, e.rows, [&](Index row, Index length, Index sequence, Index position) {
-      body(row * e.columns,
-           kernels::Shard{length, e.columns, (sequence * S + position) * e.columns, e.columns});
+      body(row * e.columns, kernels::Shard{length, e.columns, (sequence * S + position) * e.columns, e.columns});
     });
   }
   // Heads are shared by tensor ranks and, where they are exchanged for positions, by context ranks within.
@@ -141,8 +141,13 @@ void Backward(const plan::Elementwise& e, const Operands<T>& o) {
         kernels::AddPositionsBackward<T>(1, length, e.columns, position, o.In(0) + row * e.columns, o.Out(0));
       });
     }
-    case ElementwiseKind::kCopy:
-      return Forward<T>(e, o);
+    case ElementwiseKind::kCopy: {
+      const Index part = static_cast<Index>(o.InBuffer(0).Elements());
+      if (part >= n) return Forward<T>(e, o);
+      std::memset(o.Out(0), 0, static_cast<std::size_t>(n) * sizeof(T));  // own rows among zeros
+      std::memcpy(o.Out(0) + o.rows.tensor_rank * part, o.In(0), static_cast<std::size_t>(part) * sizeof(T));
+      return;
+    }
     case ElementwiseKind::kAdd:
       return kernels::Add<T>(n, o.In(0), o.In(1), o.Out(0));
     case ElementwiseKind::kRope:

@@ -138,9 +138,9 @@ void ComputeWeightedActivation(const plan::Elementwise& e, const Operands<T>& o)
   ActivateBackward<T>(e.kind, rows, width, x, y, o.Out(0));
 }
 
-#define ISO_EXPERTS(T)                                                         \
-  template void ComputeRoute<T>(const plan::Route&, const Operands<T>&);       \
-  template void ComputePermute<T>(const plan::Permute&, const Operands<T>&);   \
+#define ISO_EXPERTS(T)                                                           \
+  template void ComputeRoute<T>(const plan::Route&, const Operands<T>&);         \
+  template void ComputePermute<T>(const plan::Permute&, const Operands<T>&);     \
   template void ComputeGrouped<T>(const plan::GroupedGemm&, const Operands<T>&); \
   template void ComputeWeightedActivation<T>(const plan::Elementwise&, const Operands<T>&);
 ISO_EXPERTS(float)

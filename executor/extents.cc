@@ -14,11 +14,11 @@ using plan::Phase;
 /// Rows that the forward ops of an expert layer write (plan/layers/experts.cc).
 Extent WrittenBy(const std::string& name) {
   static const std::map<std::string, Extent> extents = {
-      {"dispatch", Extent::kSent},           {"dispatch_exchange", Extent::kArriving},
-      {"dispatch_gather", Extent::kHeld},    {"dispatch_sort", Extent::kHeld},
-      {"experts.fc1", Extent::kHeld},        {"experts.activation", Extent::kHeld},
-      {"experts.fc2", Extent::kHeld},        {"return_sort", Extent::kHeld},
-      {"return_reduce", Extent::kArriving},  {"return_exchange", Extent::kSent}};
+      {"dispatch", Extent::kSent},          {"dispatch_exchange", Extent::kArriving},
+      {"dispatch_gather", Extent::kHeld},   {"dispatch_sort", Extent::kHeld},
+      {"experts.fc1", Extent::kHeld},       {"experts.activation", Extent::kHeld},
+      {"experts.fc2", Extent::kHeld},       {"return_sort", Extent::kHeld},
+      {"return_reduce", Extent::kArriving}, {"return_exchange", Extent::kSent}};
   const auto it = extents.find(name);
   return it == extents.end() ? Extent::kPlanned : it->second;
 }
@@ -47,7 +47,7 @@ Extents ExtentsOf(const plan::LayerProgram& p) {
 Index ElementsOf(const plan::Buffer& buffer, Extent extent, const Routing* routing) {
   if (extent == Extent::kPlanned) return static_cast<Index>(buffer.Elements());
   ISO_CHECK_NOTE(routing != nullptr, buffer.name);
-  const Index rows = extent == Extent::kSent      ? routing->Sent()
+  const Index rows = extent == Extent::kSent       ? routing->Sent()
                      : extent == Extent::kArriving ? routing->Arriving()
                                                    : routing->Held();
   return static_cast<Index>(buffer.Elements()) / buffer.shape.front() * rows;

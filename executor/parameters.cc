@@ -92,8 +92,8 @@ void Initialise(std::uint64_t seed, Parameter<T>& p) {
   }
 }
 
-#define ISO_PARAMETERS(T)                                                                              \
-  template struct Parameter<T>;                                                                        \
+#define ISO_PARAMETERS(T)                                                                             \
+  template struct Parameter<T>;                                                                       \
   template Parameter<T> ShardOf<T>(const plan::Model&, const plan::Buffer&, int layer, const CutAt&); \
   template void Initialise<T>(std::uint64_t, Parameter<T>&);
 ISO_PARAMETERS(float)

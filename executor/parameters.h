@@ -47,9 +47,7 @@ struct Parameter {
   int value_users = 0, gradient_users = 0;  // passes that need the whole now
 
   Index Count() const { return rows * columns; }
-  T* OwnedValue() const {
-    return value_share ? value_share->template As<T>() : value->template As<T>() + first_owned;
-  }
+  T* OwnedValue() const { return value_share ? value_share->template As<T>() : value->template As<T>() + first_owned; }
   T* OwnedGradient() const {
     return gradient_share ? gradient_share->template As<T>() : gradient->template As<T>() + first_owned;
   }

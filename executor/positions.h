@@ -36,8 +36,8 @@ class Positions {
   void ForEachRun(Index first, Index rows, Body body) const {
     for (Index row = 0; row < rows;) {
       const Index sequence = (first + row) / local_, position = (first + row) % local_;
-      const auto run = std::find_if(runs_.begin(), runs_.end(),
-                                    [&](const PositionRun& r) { return position < r.local + r.length; });
+      const auto run =
+          std::find_if(runs_.begin(), runs_.end(), [&](const PositionRun& r) { return position < r.local + r.length; });
       const Index into = position - run->local, length = std::min(rows - row, run->length - into);
       body(row, length, sequence, run->whole + into);
       row += length;

@@ -24,8 +24,8 @@ struct RunPlan {
   const plan::Scenario* scenario = nullptr;
   const plan::Plan* plan = nullptr;
   const RunOptions* options = nullptr;
-  std::vector<Liveness> liveness;             // [program]
-  std::vector<Extents> extents;               // [program]
+  std::vector<Liveness> liveness;               // [program]
+  std::vector<Extents> extents;                 // [program]
   std::unique_ptr<const RoutingTable> routing;  // null without experts
 };
 
@@ -161,7 +161,7 @@ class Rank {
   std::map<std::pair<int, int>, InFlight> in_flight_;  // (chunk, microbatch)
   std::map<int, Routing> routing_;                     // [microbatch]
   int ring_messages_ = 0;
-  std::map<Tag, Memory::Handle> local_;                // between two stages of this rank
+  std::map<Tag, Memory::Handle> local_;  // between two stages of this rank
   OpTimes times_;
   StepRecord record_;
   int step_ = 0;

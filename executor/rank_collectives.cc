@@ -47,10 +47,10 @@ void Rank<T>::LayerCollective(const Layer& layer, const plan::Op& op, const plan
     case CollectiveKind::kRing:
       break;
   }
-  throw Error("op " + op.name + " of layer " + layer.program->name,
-              std::string("the CPU does not run the collective ") + plan::NameOf(c.kind) + " over " +
-                  plan::NameOf(c.group),
-              "predict this scenario instead");
+  throw Error(
+      "op " + op.name + " of layer " + layer.program->name,
+      std::string("the CPU does not run the collective ") + plan::NameOf(c.kind) + " over " + plan::NameOf(c.group),
+      "predict this scenario instead");
 }
 
 /// Cross-entropy over a sharded vocabulary: maximum, sum and target logit of every token, over all shards.
@@ -199,7 +199,8 @@ void Rank<T>::ExchangeHeads(const Operands<T>& o) {
   const double start = clock_.Now();
   const Memory::Handle leaving = Scratch(n * rows * part), arriving = Scratch(n * rows * part);
   const auto of = [&](const Memory::Handle& h, Index member) { return h->template As<T>() + member * rows * part; };
-  for (Index m = 0; m < n; ++m) to_heads ? cut(m, o.In(0), of(leaving, m), true) : place(m, o.In(0), of(leaving, m), true);
+  for (Index m = 0; m < n; ++m)
+    to_heads ? cut(m, o.In(0), of(leaving, m), true) : place(m, o.In(0), of(leaving, m), true);
   const std::vector<Index> counts(static_cast<std::size_t>(n), rows);
   const double waited = AllToAll(Group::kContext, counts, counts, part, leaving->As<T>(), arriving->As<T>());
   for (Index m = 0; m < n; ++m)
@@ -231,7 +232,7 @@ template <class T>
 void Rank<T>::ExchangeRows(const Operands<T>& o) {
   const bool outward = (o.op->name == "dispatch_exchange") != o.backward;
   const std::vector<Index>&leaving = outward ? o.routing->sent : o.routing->arriving,
-               &arriving = outward ? o.routing->arriving : o.routing->sent;
+        &arriving = outward ? o.routing->arriving : o.routing->sent;
   const double start = clock_.Now();
   double waited = 0;
   for (std::size_t i = 0; i < o.in.size(); ++i)
@@ -271,7 +272,7 @@ void Rank<T>::ExchangeExpertTensor(const Operands<T>& o, bool sum) {
   Account(o.op->stream, {waited, clock_.Now() - start - waited});
 }
 
-#define ISO_COLLECTIVES(T)                                                                                     \
+#define ISO_COLLECTIVES(T)                                                                                            \
   template void Rank<T>::LayerCollective(const Layer&, const plan::Op&, const plan::Collective&, const Operands<T>&); \
   template void Rank<T>::AddLoss(const T*, Index);
 ISO_COLLECTIVES(float)

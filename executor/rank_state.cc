@@ -16,8 +16,7 @@ template <class T>
 void Rank<T>::ListVisits() {
   const auto visit = [&](int chunk, bool backward) {
     const std::vector<Layer>& layers = slots_[static_cast<std::size_t>(chunk)].layers;
-    for (std::size_t i = 0; i < layers.size(); ++i)
-      visits_.push_back(&layers[backward ? layers.size() - 1 - i : i]);
+    for (std::size_t i = 0; i < layers.size(); ++i) visits_.push_back(&layers[backward ? layers.size() - 1 - i : i]);
   };
   for (const plan::Task& task : plan_.schedule.order[static_cast<std::size_t>(at_.pp)]) {
     if (task.phase == Phase::kForward || task.phase == Phase::kOverlapped) visit(task.chunk, false);
@@ -33,8 +32,8 @@ void Rank<T>::Fetch(const std::vector<Parameter<T>*>& parameters) {
     for (Parameter<T>* p : parameters) {
       if (p->expert != expert) continue;
       if (p->value_users++ == 0) {
-        p->value = memory_.Allocate(plan::BufferKind::kCommunication, static_cast<std::size_t>(p->padded) * sizeof(T),
-                                    p->key);
+        p->value =
+            memory_.Allocate(plan::BufferKind::kCommunication, static_cast<std::size_t>(p->padded) * sizeof(T), p->key);
       }
       slices.push_back({p->OwnedValue(), p->value->template As<T>(), p->padded});
     }
@@ -117,7 +116,8 @@ void Rank<T>::ReduceLayer(const Layer& layer, const plan::Op& op) {
   }
   if (slices.empty()) return;
   const Team& team = TeamOf(std::get<plan::Collective>(op.kind).group);
-  Account(plan::Stream::kData, across ? communicator_.AllReduce(team, slices) : communicator_.ReduceScatter(team, slices));
+  Account(plan::Stream::kData,
+          across ? communicator_.AllReduce(team, slices) : communicator_.ReduceScatter(team, slices));
 }
 
 /// An op of a layer that moves its state, not its activations.

@@ -70,8 +70,7 @@ void Rank<T>::RunSide(int after_task) {
   const int chunk = task.phase == plan::Phase::kOverlapped ? task.chunk_b : task.chunk;
   std::map<std::string, int> parts, part;
   for (const plan::SideTask* side : now) ++parts[side->op.name];
-  for (const plan::SideTask* side : now)
-    RunStepOp(side->op, chunk, part[side->op.name]++, parts[side->op.name]);
+  for (const plan::SideTask* side : now) RunStepOp(side->op, chunk, part[side->op.name]++, parts[side->op.name]);
 }
 
 template <class T>
@@ -196,7 +195,8 @@ void Rank<T>::AddCopies() {
   const Team team{.ranks = {std::min(rank_, peer), std::max(rank_, peer)}, .index = rank_ < peer ? 0 : 1};
   std::vector<Slice<T>> slices;
   for (const int chunk : rank_ < peer ? std::vector<int>{0, 1} : std::vector<int>{1, 0}) {
-    for (const Parameter<T>* p : ParametersOf(chunk)) slices.push_back({p->KeptGradient(), p->KeptGradient(), p->KeptGradients()});
+    for (const Parameter<T>* p : ParametersOf(chunk))
+      slices.push_back({p->KeptGradient(), p->KeptGradient(), p->KeptGradients()});
   }
   Account(plan::Stream::kData, communicator_.AllReduce(team, slices));
 }
@@ -209,8 +209,8 @@ void Rank<T>::LocalNorm() {
   for (const Parameter<T>* p : Parameters()) {
     if (!p->counts) continue;
     const double ranks = p->expert ? l.Edp() : l.dp * l.cp * (p->sharded ? 1 : l.tp);
-    const double copies = ranks * plan_.schedule.placement.directions * static_cast<double>(p->owned) /
-                          static_cast<double>(p->padded);
+    const double copies =
+        ranks * plan_.schedule.placement.directions * static_cast<double>(p->owned) / static_cast<double>(p->padded);
     squared_norm_ += kernels::SquaredNorm<T>(p->owned, p->OwnedGradient()) / copies;
   }
 }
@@ -227,7 +227,7 @@ void Rank<T>::Update() {
   for (Parameter<T>* p : Parameters()) {
     kernels::AdamWOptions adam = options_.adam;
     if (!p->decays) adam.weight_decay = 0;
-    T *g = p->KeptGradient();
+    T* g = p->KeptGradient();
     kernels::AdamW<T>(p->owned, step_ + 1, adam, scale, p->OwnedGradient(), p->OwnedValue(),
                       p->first_moment->template As<T>(), p->second_moment->template As<T>());
     const bool last = step_ + 1 == options_.steps;

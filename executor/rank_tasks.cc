@@ -17,7 +17,6 @@ std::size_t SizeOf(const plan::Buffer& b) {
   return real ? sizeof(T) : static_cast<std::size_t>(plan::SizeOf(b.dtype).value);
 }
 
-
 }  // namespace
 
 template <class T>
@@ -147,7 +146,8 @@ void Rank<T>::BindText(const Layer& layer, Frame& frame, int microbatch) {
       continue;
     frame[b] = NewBuffer(layer, static_cast<int>(b), microbatch);
     auto* ids = frame[b]->template As<std::int32_t>();
-    const Index S = settings_.positions.Local(), B = scenario_.batch.microbatch, shift = buffer.name == "labels" ? 1 : 0;
+    const Index S = settings_.positions.Local(), B = scenario_.batch.microbatch,
+                shift = buffer.name == "labels" ? 1 : 0;
     const Index first = (Index{at_.dp} * plan_.schedule.microbatches + microbatch) * B;
     std::vector<std::int32_t> text(static_cast<std::size_t>(scenario_.model.sequence + 1));
     for (Index s = 0; s < B; ++s) {
@@ -164,8 +164,8 @@ const Routing* Rank<T>::RoutingAt(int microbatch) {
   const auto it = routing_.find(microbatch);
   if (it != routing_.end()) return &it->second;
   return &routing_
-              .emplace(microbatch, RoutingOf(scenario_, plan_.layout, *run_.routing, rank_,
-                                             plan_.schedule.microbatches, microbatch))
+              .emplace(microbatch, RoutingOf(scenario_, plan_.layout, *run_.routing, rank_, plan_.schedule.microbatches,
+                                             microbatch))
               .first->second;
 }
 

@@ -93,8 +93,8 @@ const std::int32_t* RoutingTable::Kept(Index sequence, Index position) const {
 
 Index Routing::Sum(const std::vector<Index>& v) { return std::accumulate(v.begin(), v.end(), Index{0}); }
 
-Routing RoutingOf(const plan::Scenario& s, const plan::Layout& l, const RoutingTable& table, int rank,
-                  int microbatches, int microbatch) {
+Routing RoutingOf(const plan::Scenario& s, const plan::Layout& l, const RoutingTable& table, int rank, int microbatches,
+                  int microbatch) {
   const int k = table.TopK(), local = table.Experts() / l.ep;
   const std::vector<Home> homes = HomesOf(s);
   Routing r;

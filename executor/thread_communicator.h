@@ -8,7 +8,8 @@
 namespace isochrone::executor {
 
 /// Ranks as threads of one process. A collective works in the members' own arrays: each sums its part of everybody's,
-/// then copies the other parts; in an all-to-all each copies what is meant for it. A message is copied once, by the sender.
+/// then copies the other parts; in an all-to-all each copies what is meant for it. A message is copied once, by the
+/// sender.
 template <class T>
 class ThreadCommunicator final : public Communicator<T> {
  public:

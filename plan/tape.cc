@@ -40,9 +40,9 @@ int Tape::Parameter(const std::string& name, std::vector<std::int64_t> shape, in
   return p;
 }
 
-int Tape::ReplicatedParameter(const std::string& name, std::vector<std::int64_t> shape) {
+int Tape::ReplicatedParameter(const std::string& name, std::vector<std::int64_t> shape, bool sees_part) {
   const int p = Parameter(name, std::move(shape), -1);
-  program_.buffers[static_cast<std::size_t>(p)].partial_over_tensor = context_.SequenceParallel();
+  program_.buffers[static_cast<std::size_t>(p)].partial_over_tensor = sees_part || context_.SequenceParallel();
   return p;
 }
 
@@ -210,11 +210,13 @@ void Tape::ChooseKept() {
     while (!todo.empty()) {
       const int b = todo.back();
       todo.pop_back();
-      const auto p = producer.find(b);
-      if (p == producer.end() || again[p->second]) continue;
-      again[p->second] = true;
-      for (int x : nodes_[p->second].op.in) {
-        if (!kept.count(x)) todo.push_back(x);
+      for (std::size_t i = 0; i < nodes_.size(); ++i) {  // several ops may each write a part
+        const std::vector<int>& out = nodes_[i].op.out;
+        if (again[i] || std::find(out.begin(), out.end(), b) == out.end()) continue;
+        again[i] = true;
+        for (int x : nodes_[i].op.in) {
+          if (!kept.count(x)) todo.push_back(x);
+        }
       }
     }
   };

@@ -71,8 +71,9 @@ class Tape {
 
   int Input(const std::string& name, std::vector<std::int64_t> shape, Dtype dtype);
   int Parameter(const std::string& name, std::vector<std::int64_t> shape, int sharded_axis, bool expert = false);
-  /// A parameter that every tensor rank holds whole; under sequence parallelism each sees only its rows.
-  int ReplicatedParameter(const std::string& name, std::vector<std::int64_t> shape);
+  /// A parameter that every tensor rank holds whole; under sequence parallelism, or where `sees_part`, each sees only
+  /// its rows.
+  int ReplicatedParameter(const std::string& name, std::vector<std::int64_t> shape, bool sees_part = false);
   /// Another layer's parameter on the same rank (a tied table): used here, counted there.
   int Borrowed(const std::string& name, std::vector<std::int64_t> shape);
   int Activation(const std::string& name, std::vector<std::int64_t> shape, Dtype dtype, bool statistic = false);
@@ -109,7 +110,8 @@ class Tape {
   /// Out of it: reduce-scatter of rows, or all-reduce; the gradient is gathered, or passes.
   int LeaveTensorRegion(const std::string& name, int x);
   /// Rows whole on every tensor rank, cut and brought together again: nothing forward and a gather back, or the
-  /// reverse. For layers that cannot work on whole rows where sequence parallelism is off.
+  /// reverse. A gradient that is all-reduced afterwards, for others who use the whole rows, is not gathered before. For
+  /// layers that cannot work on whole rows where sequence parallelism is off.
   int CutRows(const std::string& name, int x);
   int GatherRows(const std::string& name, int x);
   /// y of `shape` by a collective over `group`; the gradient goes back by `mirror`, with as many bytes.

@@ -118,9 +118,20 @@ int Tape::CutRows(const std::string& name, int x) {
       .kind = ElementwiseKind::kCopy, .rows = shape.front(), .columns = shape.back(), .read = part, .written = part};
   Record({.name = name, .kind = copy, .in = {x}, .out = {y}, .after = {}}, [=, this](Gradient g) {
     const int dx = NewGradient(x, "." + name);
-    EmitCollective(
-        name, {.kind = CollectiveKind::kAllGather, .group = Group::kTensor, .bytes = whole, .dtype = context_.storage},
-        g.of_output, dx);
+    if (reduced_.count(x)) {  // own rows among zeros
+      const Elementwise spread{.pass = Pass::kBackward,
+                               .kind = ElementwiseKind::kCopy,
+                               .rows = At(x).shape.front(),
+                               .columns = At(x).shape.back(),
+                               .read = part,
+                               .written = whole};
+      EmitInputGradient({.name = name, .kind = spread, .in = {g.of_output}, .out = {dx}, .after = {}});
+    } else {
+      EmitCollective(
+          name,
+          {.kind = CollectiveKind::kAllGather, .group = Group::kTensor, .bytes = whole, .dtype = context_.storage},
+          g.of_output, dx);
+    }
     AddGradient(x, dx);
   });
   return y;

@@ -15,10 +15,10 @@ struct Routed {
   int probabilities, choice;
 };
 
-Routed RouterOf(Tape& tape, int tokens) {
+Routed RouterOf(Tape& tape, int tokens, bool cut) {
   const Model& m = *tape.context().model;
   const std::int64_t rows = tape.At(tokens).shape.front();
-  const int weight = tape.ReplicatedParameter("router.weight", {m.moe->experts, m.hidden});
+  const int weight = tape.ReplicatedParameter("router.weight", {m.moe->experts, m.hidden}, cut);
   const int scores = tape.Linear("router", tokens, weight, -1, false);
   const Routed routed{tape.Activation("expert_probabilities", {rows, m.moe->topk}, Dtype::kFp32),
                       tape.Activation("expert_choice", {rows, m.moe->topk}, Dtype::kInt32, true)};
@@ -168,7 +168,7 @@ int ExpertPart(Tape& tape, int x) {
   const int tokens = cut ? tape.CutRows("router_cut", normed) : normed;
   const std::int64_t rows = tape.At(tokens).shape.front();
   const ExpertRows load = ExpertRowsOf(*m.moe, *c.strategy, static_cast<double>(rows));
-  const Routed routed = RouterOf(tape, tokens);
+  const Routed routed = RouterOf(tape, tokens, cut);
   int y = Return(tape, ExpertProducts(tape, Dispatch(tape, tokens, routed, load), load), routed, load, rows);
   if (cut) y = tape.GatherRows("combine_gather", y);
   if (m.moe->shared_experts > 0) {
