@@ -53,6 +53,7 @@ class Programs {
       LayerContext context = context_;
       context.recomputes = recomputes;
       programs.push_back(build(context));
+      if (!recomputes) programs.back().name += "_kept";  // names tell programs apart
       AddStateTraffic(context, programs.back());
     }
     return it->second;

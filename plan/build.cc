@@ -45,13 +45,6 @@ Plan BuildPlan(const Scenario& s, Blocks blocks, const StageCosts& costs) {
                                                                             .chunks = ChunksOf(strategy),
                                                                             .microbatches = s.Microbatches()},
                                                                            costs);
-  if (plan.schedule.placement.stages != static_cast<int>(plan.stages.size())) {
-    throw Error(
-        s.file + ": /strategy/schedule",
-        "places " + std::to_string(plan.schedule.placement.stages) + " stages, but the layers are cut into " +
-            std::to_string(plan.stages.size()),
-        "set chunks_per_rank so that pipeline · chunks_per_rank = " + std::to_string(plan.schedule.placement.stages));
-  }
   plan.messages = strategy.overlap_pipeline ? MessageMode::kOverlapped : MessageMode::kBlocking;
   plan.message_bytes = MessageBytes(s);
   plan.message_scatter_gather = strategy.scatter_gather && !strategy.sequence_parallel && strategy.tensor > 1;

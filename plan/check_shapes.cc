@@ -57,18 +57,24 @@ std::int64_t Pieces(const Scenario& s, std::int64_t context) {
   return s.strategy.context_form == ContextForm::kUlysses || context == 1 ? context : 2 * context;
 }
 
+/// Ulysses: each context rank takes a share of its tensor rank's heads; key and value heads may be fewer than ranks.
+bool CutsHeads(const Model& m, std::int64_t tensor, std::int64_t context) {
+  const std::int64_t keys = m.mla ? m.heads / tensor : std::max<std::int64_t>(1, m.kv_heads / tensor);
+  return m.heads % (tensor * context) == 0 && (keys % context == 0 || context % keys == 0);
+}
+
 void CheckContext(const Scenario& s, const Faults& faults) {
   const std::int64_t context = s.strategy.context, tensor = s.strategy.tensor, sequence = s.model.sequence;
   const auto cuts = [&](std::int64_t c) {
-    const bool heads = s.strategy.context_form != ContextForm::kUlysses || s.model.heads % (tensor * c) == 0;
-    return heads && sequence % Pieces(s, c) == 0;
+    return (s.strategy.context_form != ContextForm::kUlysses || CutsHeads(s.model, tensor, c)) &&
+           sequence % Pieces(s, c) == 0;
   };
   if (!cuts(context)) {
     const bool ring = s.strategy.context_form != ContextForm::kUlysses;
     const std::string what = ring ? "times 2 must divide sequence = " + Text(sequence) + faults.OfModel()
                                   : "must divide sequence = " + Text(sequence) +
                                         " and, times tensor, attention_heads = " + Text(s.model.heads) +
-                                        faults.OfModel();
+                                        " and kv_heads = " + Text(s.model.kv_heads) + faults.OfModel();
     faults.Strategy(
         "context", what,
         "try " + Legal(context, std::max<std::int64_t>(1, s.cluster.Gpus() / tensor / s.strategy.pipeline), cuts));

@@ -25,11 +25,14 @@ void CheckExplicitSplit(const Scenario& s, const Faults& faults) {
                     "use 0, or account_embedding_in_split = false");
   }
   if (others == 0 ? rest != 0 : rest < 0) {
-    faults.Strategy(
-        key,
-        "leaves " + Text(rest) + " of the " + Text(s.model.layers) + " layers" + faults.OfModel() + " for " +
-            Text(others) + " other stages",
-        "first and last together must " + std::string(others == 0 ? "be " : "be at most ") + Text(s.model.layers));
+    const int whole = s.model.layers - (first > 0 ? last : 0);
+    std::vector<Remedy> remedies;
+    if (whole > 0) remedies.push_back({key, Text(whole)});
+    remedies.push_back({key, "0"});
+    faults.Strategy(key,
+                    "leaves " + Text(rest) + " of the " + Text(s.model.layers) + " layers" + faults.OfModel() +
+                        " for " + Text(others) + " other stages",
+                    remedies);
   }
 }
 

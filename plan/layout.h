@@ -19,6 +19,7 @@ struct Layout {
   int World() const { return tp * cp * dp * pp; }
   int Shard() const { return shard > 0 ? shard : dp * cp; }
   int Edp() const { return tp * cp * dp / (ep * etp); }
+  bool operator==(const Layout&) const = default;
 };
 
 /// How a group of ranks sits on the machine: `size` ranks, `per_node` of them in each of `nodes` nodes.

@@ -63,6 +63,10 @@ MoeSpec MoeFrom(const Json& object) {
   moe.every = CountOr(object, "every", 1, 1, kMaxLayers);
   if (const auto factor = object.Find("capacity_factor")) moe.capacity_factor = factor->Number(0, 1000);
   if (const auto padded = object.Find("padded")) moe.padded = padded->Bool();
+  if (moe.padded && moe.capacity_factor > 0) {
+    object.At("padded").Fail("pads to the fullest expert, but capacity_factor gives every expert the same room",
+                             "keep one of them");
+  }
   return moe;
 }
 
@@ -125,6 +129,15 @@ void ReadAttention(const Fields& fields, Model& model) {
   }
 }
 
+/// A pattern names every layer; what else would choose a kind of layer has no letter in it.
+void RefuseBesidePattern(const Fields& fields) {
+  for (const char* key : {"moe", "window", "mtp_layers"}) {
+    if (const auto value = fields.Find(key)) {
+      value->Fail("has no letter in \"pattern\"", "leave out one of them");
+    }
+  }
+}
+
 void ReadBlocks(const Fields& fields, Model& model) {
   if (const auto moe = fields.Find("moe")) {
     model.moe = MoeFrom(*moe);
@@ -136,6 +149,7 @@ void ReadBlocks(const Fields& fields, Model& model) {
   if (const auto mamba = fields.Find("mamba")) model.mamba = MambaFrom(*mamba, model.hidden);
   if (const auto pattern = fields.Find("pattern")) {
     ReadPattern(*pattern, model);
+    RefuseBesidePattern(fields);
     model.pattern = pattern->String();
   }
   if (const auto mtp = fields.Find("mtp_layers")) model.mtp_layers = static_cast<int>(mtp->Int(0, 64));

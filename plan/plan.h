@@ -44,6 +44,7 @@ struct Plan {
   std::vector<std::vector<Op>> prologue;  // [pipeline rank], before the first task
   std::vector<std::vector<Op>> epilogue;  // [pipeline rank], after the last task and all side tasks
   bool epilogue_barrier = true;           // the gradient norm makes every pipeline rank wait for the last
+  bool operator==(const Plan&) const = default;
 };
 
 }  // namespace isochrone::plan

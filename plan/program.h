@@ -62,6 +62,7 @@ struct LayerProgram {
 
   const std::vector<Op>& Ops(Phase phase) const { return ops[static_cast<std::size_t>(phase)]; }
   std::vector<Op>& Ops(Phase phase) { return ops[static_cast<std::size_t>(phase)]; }
+  bool operator==(const LayerProgram&) const = default;
 };
 
 /// `count` equal layers in a row.

@@ -54,12 +54,53 @@ void CheckBatch(const Scenario& scenario, const Faults& faults) {
                "must be a multiple of microbatch · data = " + Text(b.microbatch) + " · " + Text(data), instead);
 }
 
+void CheckAll(const Scenario& scenario, const Faults& faults) {
+  CheckShapes(scenario, faults);
+  CheckPipeline(scenario, faults);
+  CheckRanks(scenario, faults);
+  CheckBatch(scenario, faults);
+  CheckNumbers(scenario, faults);
+  CheckForms(scenario, faults);
+  CheckSchedule(scenario, faults);
+}
+
+/// Sets what the remedy names, as a file would.
+void Apply(const Remedy& remedy, Scenario& scenario) {
+  if (remedy.key == "sequences") scenario.batch.sequences = std::stoll(remedy.value);
+  else if (remedy.key == "microbatch") scenario.batch.microbatch = std::stoll(remedy.value);
+  else SetStrategy(remedy.key, remedy.value, scenario.strategy);
+}
+
+bool PassesWith(const Scenario& scenario, const Remedy& remedy) {
+  Scenario changed = scenario;
+  Apply(remedy, changed);
+  try {
+    CheckAll(changed, Faults(changed, true));
+  } catch (const Error&) {
+    return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 void Faults::Strategy(const char* key, const std::string& what, const std::string& instead) const {
   const StrategyKey* known = FindStrategyKey(key);
   ISO_CHECK(known != nullptr);
   throw Error(scenario_.file + ": /strategy/" + key + " = " + known->show(scenario_.strategy), what, instead);
+}
+
+void Faults::Strategy(const char* key, const std::string& what, const std::vector<Remedy>& remedies) const {
+  if (trial_) Strategy(key, what, "");
+  constexpr std::size_t kShown = 3;
+  std::vector<std::string> good;
+  for (const Remedy& remedy : remedies) {
+    if (good.size() < kShown && PassesWith(scenario_, remedy)) good.push_back(remedy.key + " = " + remedy.value);
+  }
+  if (good.empty()) good.push_back(remedies.back().key + " = " + remedies.back().value);
+  std::string instead = "use " + good.front();
+  for (std::size_t i = 1; i < good.size(); ++i) instead += ", or " + good[i];
+  Strategy(key, what, instead);
 }
 
 void Faults::Batch(const char* key, std::int64_t value, const std::string& what, const std::string& instead) const {
@@ -82,14 +123,7 @@ std::string Legal(std::int64_t wanted, std::int64_t most, const std::function<bo
   return JoinedWith(words, "or");
 }
 
-void Check(const Scenario& scenario) {
-  const Faults faults(scenario);
-  CheckShapes(scenario, faults);
-  CheckPipeline(scenario, faults);
-  CheckRanks(scenario, faults);
-  CheckBatch(scenario, faults);
-  CheckNumbers(scenario, faults);
-}
+void Check(const Scenario& scenario) { CheckAll(scenario, Faults(scenario)); }
 
 Layout LayoutOf(const Scenario& scenario) {
   const Strategy& s = scenario.strategy;

@@ -76,6 +76,8 @@ const std::vector<std::string>& ScheduleNames() {
 
 const std::string& NameOf(ScheduleKind kind) { return ScheduleNames().at(static_cast<std::size_t>(kind)); }
 
+void CheckShape(const ScheduleShape& shape) { Checked(shape); }
+
 Schedule BuildSchedule(const ScheduleShape& shape, const StageCosts& costs) {
   return Checked(shape).build(shape, costs);
 }

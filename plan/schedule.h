@@ -81,6 +81,9 @@ struct ScheduleShape {
 };
 
 /// Throws Error (place, fault, nearest legal setting) where the shape is impossible for the kind.
+void CheckShape(const ScheduleShape& shape);
+
+/// Throws as CheckShape does.
 Schedule BuildSchedule(const ScheduleShape& shape, const StageCosts& costs = {});
 
 /// Most microbatches alive at once per slot [rank · chunks + chunk]: from the start of the forward pass to the end of

@@ -197,6 +197,14 @@ const StrategyKey* FindStrategyKey(const std::string& name) {
   return nullptr;
 }
 
+void SetStrategy(const std::string& name, const std::string& value, Strategy& strategy) {
+  const StrategyKey* key = FindStrategyKey(name);
+  ISO_CHECK(key != nullptr);
+  const bool bare = value == "true" || value == "false" || value.find_first_not_of("0123456789.") == std::string::npos;
+  const Found place{name, name};
+  key->set(Json::Text("[" + (bare ? value : "\"" + value + "\"") + "]", name).At(0), place, strategy);
+}
+
 Strategy ReadStrategy(const std::vector<Json>& objects, const Found& beside, std::vector<std::string>& defaults) {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> all;

@@ -26,6 +26,9 @@ const std::vector<StrategyKey>& StrategyKeys();
 /// The key of that name, or nullptr.
 const StrategyKey* FindStrategyKey(const std::string& name);
 
+/// Sets one key from its value as `show` writes it. Throws Error; requires that there is such a key.
+void SetStrategy(const std::string& name, const std::string& value, Strategy& strategy);
+
 /// Reads an object, or several objects that do not overlap, and lists in `defaults` ("key = value") the keys that none
 /// of them gives. `data` is left to the caller where it is absent.
 Strategy ReadStrategy(const std::vector<Json>& objects, const Found& beside, std::vector<std::string>& defaults);

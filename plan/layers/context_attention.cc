@@ -161,10 +161,12 @@ int Ring(Tape& tape, const Cut& cut) {
 // ---- all-gather -----------------------------------------------------------------------------------------------------
 
 /// One op without a mask. With one, an op for the early piece of the rank's positions and one for the late piece, as
-/// the first rank has them; every rank's two areas add up to the same.
+/// the first rank has them; every rank's two areas add up to the same. With a window the first rank's early piece sees
+/// less than the others', which set the pace: every query of theirs sees a full window.
 std::vector<Attention> Pieces(const Cut& cut) {
   const std::int64_t all = cut.positions * cut.ranks, piece = cut.positions / 2;
   if (!cut.c.model->causal) return {cut.Of(cut.positions, all, false)};
+  if (cut.c.windowed) return {cut.Of(piece, all, true), cut.Of(piece, all, true)};
   return {cut.Of(piece, piece, true), cut.Of(piece, all, true)};
 }
 

@@ -11,80 +11,13 @@
 #include "plan/memory.h"
 #include "plan/parameters.h"
 #include "plan/program_validate.h"
+#include "tests/plan/small_models.h"
 
 using namespace isochrone;
 using namespace isochrone::plan;
+using namespace isochrone::tests;
 
 namespace {
-
-Model Small() {
-  Model m;
-  m.name = m.file = "small";
-  m.layers = 4;
-  m.hidden = 512;
-  m.heads = 16;
-  m.kv_heads = 16;
-  m.head_dim = 32;
-  m.ffn = 2048;
-  m.sequence = 256;
-  m.vocabulary = 1024;
-  m.tied_embeddings = false;
-  return m;
-}
-
-Model Gated() {
-  Model m = Small();
-  m.kv_heads = 4;
-  m.mlp = MlpKind::kSwiglu;
-  m.normalization = NormKind::kRms;
-  m.position = PositionKind::kRotary;
-  m.linear_bias = false;
-  return m;
-}
-
-Model Experts(bool padded, double capacity) {
-  Model m = Gated();
-  m.moe = MoeSpec{.experts = 8, .topk = 2, .ffn = 256, .shared_experts = 1, .shared_ffn = 512, .dense_layers = 1};
-  m.moe->padded = padded;
-  m.moe->capacity_factor = capacity;
-  return m;
-}
-
-Model Latent() {
-  Model m = Experts(false, 0);
-  m.mla = MlaSpec{.q_lora = 128, .kv_lora = 64, .qk_nope = 32, .qk_rope = 16, .v = 32};
-  m.mtp_layers = 1;
-  return m;
-}
-
-Model Hybrid() {
-  Model m = Gated();
-  m.kv_heads = 8;
-  m.mlp = MlpKind::kSquaredRelu;
-  m.layers = 6;
-  m.pattern = "M-M*M-";
-  m.mamba = MambaSpec{.state = 16, .groups = 8, .head_dim = 64};
-  return m;
-}
-
-Model Windowed() {
-  Model m = Gated();
-  m.window = 64;
-  m.window_every = 2;
-  return m;
-}
-
-const std::vector<std::pair<const char*, Model>>& Models() {
-  static const std::vector<std::pair<const char*, Model>> models = {{"gpt", Small()},
-                                                                    {"llama", Gated()},
-                                                                    {"dropless", Experts(false, 0)},
-                                                                    {"padded", Experts(true, 0)},
-                                                                    {"capacity", Experts(false, 1.25)},
-                                                                    {"latent", Latent()},
-                                                                    {"hybrid", Hybrid()},
-                                                                    {"windowed", Windowed()}};
-  return models;
-}
 
 Scenario Of(const Model& model, const Strategy& strategy) {
   Scenario s;

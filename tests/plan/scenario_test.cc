@@ -178,7 +178,7 @@ TEST_CASE("stages may be uneven but not more than layers, embedding and loss", "
   CHECK(SaidWith("\"pipeline\": 8", "\"pipeline\": 2, \"first_stage_layers\": 50, \"last_stage_layers\": 50") ==
         "s.json: /strategy/first_stage_layers = 50\n"
         "  leaves -4 of the 96 layers of scenarios/models/gpt3_175b.json for 0 other stages\n"
-        "  first and last together must be 96");
+        "  use first_stage_layers = 46, or first_stage_layers = 0");
 }
 
 TEST_CASE("experts need a mixture of experts and must be shared out whole", "[scenario]") {
@@ -200,6 +200,66 @@ TEST_CASE("experts need a mixture of experts and must be shared out whole", "[sc
 TEST_CASE("a number format must be one of the GPU", "[scenario]") {
   CHECK(SaidWith("\"fp16\"", "\"fp8\"") ==
         "s.json: /strategy/precision = fp8\n  is not a format of a100_sxm_80gb\n  try fp32, tf32, fp16 or bf16");
+}
+
+TEST_CASE("attention that no form of context parallelism can compute is refused with one that can", "[scenario]") {
+  const std::string whole = "\"data\": 1", cut = "\"pipeline\": 4, \"context\": 2, \"data\": 1";
+  const std::string ring = Replaced(Replaced(kScenario, "\"pipeline\": 8, ", ""), whole, cut);
+  const std::string windowed = R"({ "base": "models/gpt3_175b.json", "window": { "tokens": 512, "every": 2 } })";
+  CHECK(Said(Replaced(ring, "\"models/gpt3_175b.json\"", windowed)) ==
+        "s.json: /strategy/context_form = ring\n"
+        "  passes every block of keys around, but a query sees window = 512 of the 2048 positions of "
+        "scenarios/models/gpt3_175b.json\n"
+        "  use context_form = all_gather, or context_form = ulysses, or context = 1");
+  CHECK(Said(Replaced(ring, cut, cut + ", \"attention\": \"unfused\"")) ==
+        "s.json: /strategy/attention = unfused\n"
+        "  has no form that merges the blocks of keys of several context ranks\n"
+        "  use attention = flash, or context_form = ulysses, or context = 1");
+  const std::string hybrid = R"({
+    "model": "models/mamba2_hybrid_8b.json", "cluster": { "node": "hardware/dgx_h100.json", "nodes": 1 },
+    "batch": { "sequences": 8, "microbatch": 1 }, "strategy": { "context": 2, "data": 4 } })";
+  CHECK(Said(hybrid) ==
+        "s.json: /strategy/context = 2\n"
+        "  cuts sequences, whose Mamba-2 layers pass a state from each position to the next\n"
+        "  use context = 1");
+}
+
+TEST_CASE("a schedule that its shape does not allow is refused with a shape or a schedule that does", "[scenario]") {
+  const auto with = [](const std::string& keys) { return SaidWith("\"pipeline\": 8, \"data\": 1", keys); };
+  CHECK(with("\"pipeline\": 8, \"chunks_per_rank\": 2") ==
+        "s.json: /strategy/schedule = 1f1b\n"
+        "  has 2 chunks a rank\n"
+        "  use schedule = interleaved_1f1b, or chunks_per_rank = 1");
+  CHECK(with("\"pipeline\": 5, \"data\": 1, \"schedule\": \"dualpipe\"") ==
+        "s.json: /strategy/schedule = dualpipe\n"
+        "  needs an even number of ranks\n"
+        "  use pipeline = 6, or pipeline = 4, or schedule = 1f1b");
+  CHECK(with("\"pipeline\": 8, \"chunks_per_rank\": 3, \"schedule\": \"zb_v\"") ==
+        "s.json: /strategy/chunks_per_rank = 3\n"
+        "  is not the 2 that zb_v has by construction\n"
+        "  use schedule = interleaved_1f1b, or chunks_per_rank = 2");
+}
+
+TEST_CASE("an order given as text must run the scenario's batch on its ranks", "[scenario]") {
+  const Folder folder;
+  folder.Write("order.txt", "rank 0: F0 F1 B0 B1\nrank 1: F0 B0 F1 B1\n");
+  const auto said = [&](int pipeline, int sequences) {
+    const std::string text = Replaced(
+        Replaced(kScenario, "\"pipeline\": 8",
+                 "\"schedule\": \"text\", \"schedule_text\": \"order.txt\", \"pipeline\": " + std::to_string(pipeline)),
+        "\"sequences\": 64", "\"sequences\": " + std::to_string(sequences));
+    const std::string file = folder.Write("s.json", text);
+    return Complaint(folder, [&] { ReadScenario(file); });
+  };
+  CHECK(said(2, 2) == "no complaint");
+  CHECK(said(4, 2) ==
+        "s.json: /strategy/pipeline = 4\n"
+        "  is not the number of ranks in schedule_text, 2\n"
+        "  use pipeline = 2");
+  CHECK(said(2, 4) ==
+        "s.json: /batch/sequences = 4\n"
+        "  makes 4 microbatches, but schedule_text runs 2\n"
+        "  use sequences = 2");
 }
 
 TEST_CASE("context ranks hold an early and a late piece of every sequence", "[scenario]") {
