@@ -70,28 +70,47 @@ std::optional<std::int64_t> Whole(const nlohmann::json& value) {
   return value.get<std::int64_t>();
 }
 
-/// Refuses deep nesting and repeated keys while the library parses.
-class Guard {
+/// Refuses deep nesting and repeated keys; leaves malformed text to the pass that builds the document. A pass of its
+/// own because the library's filter during parsing visits a list again at the end of each of its objects: quadratic.
+class Guard : public nlohmann::json_sax<nlohmann::json> {
  public:
   explicit Guard(const std::string& name) : name_(name) {}
 
-  bool operator()(int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
-    using Event = nlohmann::json::parse_event_t;
-    if (depth > kMaxDepth) {
-      throw Error(name_, "nests deeper than " + std::to_string(kMaxDepth) + " levels",
-                  "a scenario needs fewer than 10; is this the file you meant?");
-    }
-    if (event == Event::object_start) keys_.emplace_back();
-    if (event == Event::object_end) keys_.pop_back();
-    if (event == Event::key && !keys_.back().insert(parsed.get<std::string>()).second) {
-      throw Error(name_, "key \"" + parsed.get<std::string>() + "\" appears twice in one object", "keep one of them");
+  bool start_object(std::size_t) override { return Enter(); }
+  bool end_object() override { return Leave(); }
+  bool start_array(std::size_t) override { return Enter(); }
+  bool end_array() override { return Leave(); }
+  bool key(string_t& key) override {
+    if (!keys_.back().insert(key).second) {
+      throw Error(name_, "key \"" + key + "\" appears twice in one object", "keep one of them");
     }
     return true;
   }
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override { return false; }
 
  private:
+  bool Enter() {
+    if (static_cast<int>(keys_.size()) > kMaxDepth) {
+      throw Error(name_, "nests deeper than " + std::to_string(kMaxDepth) + " levels",
+                  "a scenario needs fewer than 10; is this the file you meant?");
+    }
+    keys_.emplace_back();
+    return true;
+  }
+  bool Leave() {
+    keys_.pop_back();
+    return true;
+  }
+
   const std::string& name_;
-  std::vector<std::set<std::string>> keys_;
+  std::vector<std::set<std::string>> keys_;  // of every object (or list, then empty) around this place
 };
 
 }  // namespace
@@ -106,7 +125,9 @@ Json Json::Text(std::string_view text, const std::string& name) {
     throw Error(name, "is empty", "write a JSON object, for example scenarios/examples/gpt3_on_64_a100.json");
   }
   try {
-    document->root = nlohmann::json::parse(text.begin(), text.end(), Guard(name));
+    Guard guard(name);
+    nlohmann::json::sax_parse(text.begin(), text.end(), &guard);
+    document->root = nlohmann::json::parse(text.begin(), text.end());
   } catch (const nlohmann::json::parse_error& e) {
     const std::string at = LineAndColumn(text, e.byte);
     const bool truncated = e.byte > text.size();
