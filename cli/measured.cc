@@ -30,6 +30,8 @@ ordered_json OperationsJson(const executor::RunResult& r) {
   return lines;
 }
 
+constexpr char kInterrupted[] = "the run was interrupted; what is here is of the steps that had ended";
+
 const char* ClockNote(executor::ClockKind clock) {
   return clock == executor::ClockKind::kVirtual
              ? "virtual clock: ranks computed one at a time, so they did not contend for caches and memory"
@@ -70,6 +72,7 @@ std::string MeasuredJson(const plan::Scenario& scenario, const executor::RunResu
                          {"step_operations_s", r.step_seconds_by_op}};
   if (with_timeline) answer["timeline"] = TimelineJson(r.timeline);
   answer["warnings"] = {ClockNote(r.clock)};
+  if (r.interrupted) answer["warnings"].push_back(kInterrupted);
   answer["provenance"] = {{"version", Version()}, {"commit", Commit()}, {"command", command}};
   return answer.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
@@ -107,6 +110,7 @@ std::string MeasuredText(const plan::Scenario& scenario, const executor::RunResu
                    mib(s.activations), mib(s.workspace + s.communication), mib(s.Total())});
   }
   out << memory.Text() << "note: " << ClockNote(r.clock) << "\n";
+  if (r.interrupted) out << "note: " << kInterrupted << "\n";
   return out.str();
 }
 

@@ -2,12 +2,14 @@
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/measured.h"
 #include "cli/verb.h"
 #include "costmodel/profile.h"
+#include "executor/mpi_world.h"
 #include "executor/run.h"
 #include "plan/build.h"
 #include "plan/scenario.h"
@@ -49,6 +51,21 @@ executor::RunOptions OptionsOf(const Asked& asked, const plan::Scenario& scenari
   return options;
 }
 
+/// On threads of this process or, under mpirun, with this process as one rank: then rank 0 alone has the answer.
+std::optional<executor::RunResult> CarryOut(const plan::Scenario& scenario, const plan::Plan& plan,
+                                            const executor::RunOptions& options) {
+  if (!executor::UnderMpi()) return executor::Run<float>(scenario, plan, options);
+  std::signal(SIGTERM, Interrupt);  // what the launcher sends to all when one has died
+  const executor::MpiSession session;
+  try {
+    return executor::RunAcrossProcesses<float>(session, scenario, plan, options);
+  } catch (const Error& e) {
+    std::fprintf(stderr, "error: %s\n", e.what());
+    std::fflush(stderr);
+    session.Abort();  // the others wait for this one
+  }
+}
+
 int RunScenario(const Asked& asked) {
   const plan::Scenario scenario = plan::ReadScenario(asked.scenario);
   if (scenario.strategy.precision != plan::Dtype::kFp32) {
@@ -56,8 +73,10 @@ int RunScenario(const Asked& asked) {
   }
   const plan::Plan plan = plan::BuildPlan(scenario);
   std::signal(SIGINT, Interrupt);
-  executor::RunResult result = executor::Run<float>(scenario, plan, OptionsOf(asked, scenario));
+  std::optional<executor::RunResult> answer = CarryOut(scenario, plan, OptionsOf(asked, scenario));
   std::signal(SIGINT, SIG_DFL);
+  if (!answer) return kAnswered;
+  executor::RunResult& result = *answer;
   const FlopsPerSecond peak =
       costmodel::PeakRate(scenario.cluster.node.gpu, scenario.strategy.precision) * plan::LayoutOf(scenario).World();
   result.metrics.mfu = result.metrics.model_flops / result.metrics.step_time / peak;
@@ -79,8 +98,9 @@ Verb RunVerb() {
             auto asked = std::make_shared<Asked>();
             options.Positional(asked->scenario, "scenario", "a scenario file");
             options.Choice(asked->device, "--device", {"cpu"}, "what computes");
-            options.Choice(asked->clock, "--clock", executor::ClockNames(),
-                           "virtual: ranks take turns and CPU time counts; wall: each rank has a core");
+            options.Choice(
+                asked->clock, "--clock", executor::ClockNames(),
+                "virtual: ranks take turns and CPU time counts; wall: each rank has a core, as under mpirun");
             options.Whole(asked->steps, "--steps", 1, 1'000'000, "training steps; the first is not measured");
             options.Whole(asked->seed, "--seed", 0, 1'000'000'000, "of weights, dropout and text");
             options.Text(asked->text, "--text", "a file to learn from, byte by byte; absent: random tokens");

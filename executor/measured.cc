@@ -25,26 +25,26 @@ plan::Attribution Completed(plan::Attribution a, double own, double step) {
   return a;
 }
 
-int BusiestRank(const std::vector<RankView>& ranks, std::size_t step) {
-  const auto busy = [&](const RankView& r) {
-    const plan::Attribution& a = (*r.records)[step].attribution;
+int BusiestRank(const std::vector<RankReport>& ranks, std::size_t step) {
+  const auto busy = [&](const RankReport& r) {
+    const plan::Attribution& a = r.records[step].attribution;
     return (a.compute + a.recompute).value;
   };
   const auto it = std::max_element(ranks.begin(), ranks.end(),
-                                   [&](const RankView& a, const RankView& b) { return busy(a) < busy(b); });
+                                   [&](const RankReport& a, const RankReport& b) { return busy(a) < busy(b); });
   return static_cast<int>(it - ranks.begin());
 }
 
-plan::Timeline TimelineOf(const std::vector<RankView>& ranks, std::size_t step) {
+plan::Timeline TimelineOf(const std::vector<RankReport>& ranks, std::size_t step) {
   plan::Timeline t;
   t.ranks = plan::Timeline::Ranks::kWorld;
   t.rank_count = static_cast<int>(ranks.size());
-  double begin = (*ranks.front().records)[step].start;
-  for (const RankView& r : ranks) begin = std::min(begin, (*r.records)[step].start);
-  for (const RankView& r : ranks) {
-    for (plan::Span span : (*r.records)[step].spans) {
+  double begin = ranks.front().records[step].start;
+  for (const RankReport& r : ranks) begin = std::min(begin, r.records[step].start);
+  for (const RankReport& r : ranks) {
+    for (plan::Span span : r.records[step].spans) {
       if (span.name >= 0) {
-        const std::string& name = (*r.names)[static_cast<std::size_t>(span.name)];
+        const std::string& name = r.names[static_cast<std::size_t>(span.name)];
         const auto it = std::find(t.names.begin(), t.names.end(), name);
         span.name = static_cast<int>(it - t.names.begin());
         if (it == t.names.end()) t.names.push_back(name);
@@ -61,28 +61,28 @@ plan::Timeline TimelineOf(const std::vector<RankView>& ranks, std::size_t step) 
   return t;
 }
 
-void AddOperations(const plan::Plan& plan, const RankView& rank, double steps, RunResult& result) {
+void AddOperations(const plan::Plan& plan, const RankReport& rank, double steps, RunResult& result) {
   for (std::size_t p = 0; p < plan.programs.size(); ++p) {
     for (std::size_t phase = 0; phase < plan::kPhases; ++phase) {
       const std::vector<plan::Op>& ops = plan.programs[p].ops[phase];
       for (std::size_t i = 0; i < ops.size(); ++i) {
-        const double count = rank.times->count[p][phase][i];
+        const double count = rank.times.count[p][phase][i];
         if (count == 0) continue;
         result.operations.push_back({.program = plan.programs[p].name,
                                      .name = ops[i].name,
                                      .phase = static_cast<plan::Phase>(phase),
                                      .index = static_cast<int>(i),
                                      .count = count / steps,
-                                     .seconds = rank.times->seconds[p][phase][i] / count});
+                                     .seconds = rank.times.seconds[p][phase][i] / count});
       }
     }
   }
-  for (const auto& [name, sum] : rank.times->step_ops) result.step_seconds_by_op[name] = sum.first / steps;
+  for (const auto& [name, sum] : rank.times.step_ops) result.step_seconds_by_op[name] = sum.first / steps;
 }
 
 }  // namespace
 
-void Measure(const plan::Scenario& scenario, const plan::Plan& plan, const std::vector<RankView>& ranks,
+void Measure(const plan::Scenario& scenario, const plan::Plan& plan, const std::vector<RankReport>& ranks,
              RunResult& result) {
   const std::size_t step = MedianStep(result.step_seconds);
   plan::Metrics& m = result.metrics;
@@ -91,7 +91,7 @@ void Measure(const plan::Scenario& scenario, const plan::Plan& plan, const std::
   m.low = Seconds(*std::min_element(measured_from, result.step_seconds.end()));
   m.high = Seconds(*std::max_element(measured_from, result.step_seconds.end()));
   m.reported_rank = BusiestRank(ranks, step);
-  const StepRecord& record = (*ranks[static_cast<std::size_t>(m.reported_rank)].records)[step];
+  const StepRecord& record = ranks[static_cast<std::size_t>(m.reported_rank)].records[step];
   m.attribution = Completed(record.attribution, record.end - record.start, m.step_time.value);
   const double tokens = static_cast<double>(scenario.batch.sequences * scenario.model.sequence);
   m.tokens_per_s = tokens / m.step_time.value;
@@ -103,7 +103,7 @@ void Measure(const plan::Scenario& scenario, const plan::Plan& plan, const std::
   m.bubble_over_ideal = ideal > 0 ? m.attribution.bubble.value / ideal : 0;
   m.bubble_over_total = m.attribution.bubble / m.step_time;
   for (std::size_t r = 0; r < ranks.size(); ++r) {
-    plan::StageMemory memory = ranks[r].memory->AtPeak();
+    plan::StageMemory memory = ranks[r].memory;
     memory.stage = plan::CoordinatesOf(plan.layout, static_cast<int>(r)).pp;
     result.memory.push_back(memory);
   }

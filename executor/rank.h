@@ -13,9 +13,8 @@
 #include "executor/operands.h"
 #include "executor/options.h"
 #include "executor/parameters.h"
-#include "plan/metrics.h"
+#include "executor/report.h"
 #include "plan/plan.h"
-#include "plan/timeline.h"
 
 namespace isochrone::executor {
 
@@ -29,28 +28,14 @@ struct RunPlan {
   std::unique_ptr<const RoutingTable> routing;  // null without experts
 };
 
-/// Seconds of each op, summed over the times that it ran: [program][phase][op].
-struct OpTimes {
-  std::vector<std::array<std::vector<double>, plan::kPhases>> seconds, count;
-  std::map<std::string, std::pair<double, double>> step_ops;  // prologue, epilogue, side: seconds, count
-};
-
-/// What one rank saw in one step.
-struct StepRecord {
-  double start = 0, end = 0;
-  double loss = 0;  // this rank's part of the mean over the batch
-  double gradient_norm = 0;
-  plan::Attribution attribution;
-  std::vector<plan::Span> spans;
-};
-
 /// One rank: its shards, its buffers, and the walk through its tasks.
 template <class T>
 class Rank {
  public:
   Rank(const RunPlan& run, int rank, Communicator<T>& communicator, Clock& clock, std::function<void()> progress);
 
-  /// Carries out one training step.
+  /// Carries out one training step. Where the gradients turn out not to be finite, nothing is updated and the step runs
+  /// again with every op's results looked at, so that the error names the op.
   StepRecord Step(int step);
   /// Where updated parameters are gathered at the next step's start: gathers them now.
   void Finish();
@@ -136,6 +121,8 @@ class Rank {
   void AddCopies();
   void LocalNorm();
   void Update();
+  void ZeroGradients();
+  void CheckValues(const Layer& layer, const Frame& frame, const plan::Op& op) const;
   std::vector<Parameter<T>*> ParametersOf(int chunk);
 
   const Team& TeamOf(plan::Group group);
@@ -165,6 +152,7 @@ class Rank {
   OpTimes times_;
   StepRecord record_;
   int step_ = 0;
+  bool checks_values_ = false;  // the step is run again to find where a value stopped being finite
   double squared_norm_ = 0;
   double worked_ = 0;  // seconds that the last collective worked
   std::vector<std::string> names_;

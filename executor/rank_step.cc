@@ -44,7 +44,14 @@ StepRecord Rank<T>::Step(int step) {
   }
   AddCopies();
   AddTiedTables();
-  for (const plan::Op& op : plan_.epilogue[stage]) RunStepOp(op, -1, 0, 1);
+  for (const plan::Op& op : plan_.epilogue[stage]) {
+    if (op.name == "optimizer" && !std::isfinite(squared_norm_) && !checks_values_) {
+      checks_values_ = true;  // every rank has the same norm, so all do so
+      ZeroGradients();
+      return Step(step);
+    }
+    RunStepOp(op, -1, 0, 1);
+  }
   record_.end = clock_.Now();
   return record_;
 }
@@ -204,7 +211,7 @@ void Rank<T>::AddCopies() {
 /// Squares of this rank's gradients, each element counted once over all ranks.
 template <class T>
 void Rank<T>::LocalNorm() {
-  squared_norm_ = 0;
+  squared_norm_ = std::isfinite(record_.loss) ? 0 : record_.loss;
   const plan::Layout& l = plan_.layout;
   for (const Parameter<T>* p : Parameters()) {
     if (!p->counts) continue;
@@ -227,12 +234,18 @@ void Rank<T>::Update() {
   for (Parameter<T>* p : Parameters()) {
     kernels::AdamWOptions adam = options_.adam;
     if (!p->decays) adam.weight_decay = 0;
-    T* g = p->KeptGradient();
     kernels::AdamW<T>(p->owned, step_ + 1, adam, scale, p->OwnedGradient(), p->OwnedValue(),
                       p->first_moment->template As<T>(), p->second_moment->template As<T>());
-    const bool last = step_ + 1 == options_.steps;
+  }
+  const bool last = step_ + 1 == options_.steps;
+  if (!(last && options_.keep_tensors)) ZeroGradients();
+}
+
+template <class T>
+void Rank<T>::ZeroGradients() {
+  for (const Parameter<T>* p : Parameters()) {
     const Memory::Handle& kept = p->gradient_share ? p->gradient_share : p->gradient;
-    if (!(last && options_.keep_tensors)) std::memset(g, 0, kept->Size());
+    std::memset(kept->template As<T>(), 0, kept->Size());
   }
 }
 

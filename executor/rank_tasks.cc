@@ -1,5 +1,6 @@
 // A rank's tasks: passes of microbatches through the layers of its chunks.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <optional>
 
@@ -260,7 +261,25 @@ void Rank<T>::RunOp(const Layer& layer, Frame& frame, const plan::Op& op, int mi
     if (const auto* ce = std::get_if<plan::CrossEntropy>(&op.kind); ce && ce->pass == plan::Pass::kForward && whole)
       AddLoss(o.Out(0), ce->tokens);
   }
+  if (checks_values_) CheckValues(layer, frame, op);
   progress_();
+}
+
+/// Throws Error if `op` wrote a value that is not finite. Statistics may be infinite: nothing seen, nothing summed.
+template <class T>
+void Rank<T>::CheckValues(const Layer& layer, const Frame& frame, const plan::Op& op) const {
+  for (int b : op.out) {
+    const std::size_t i = static_cast<std::size_t>(b);
+    const plan::Buffer& buffer = layer.program->buffers[i];
+    const Parameter<T>* p = layer.parameter[i];
+    if (buffer.statistic || buffer.dtype == plan::Dtype::kInt32 || buffer.dtype == plan::Dtype::kMask) continue;
+    const Memory::Handle& block = p == nullptr ? frame[i] : p->gradient;
+    const T* values = block->template As<T>();
+    const std::size_t n = block->Size() / sizeof(T);
+    if (std::all_of(values, values + n, [](T v) { return std::isfinite(v); })) continue;
+    throw Error(Doing(), "wrote a value that is not a finite number into " + buffer.name,
+                "lower the learning rate or clip gradients; look at what this op read");
+  }
 }
 
 // ---- messages -----------------------------------------------------------------------------------------------------

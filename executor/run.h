@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "executor/options.h"
-#include "executor/rank.h"
 #include "plan/metrics.h"
 #include "plan/plan.h"
 #include "plan/scenario.h"
@@ -25,6 +24,7 @@ struct OpMeasurement {
 /// What a run was measured to do. `metrics` and `timeline` are of the median step after the first.
 struct RunResult {
   ClockKind clock = ClockKind::kVirtual;
+  bool interrupted = false;            // by the user: what is here is of the steps that had ended
   std::vector<double> losses;          // [step], mean over the batch
   std::vector<double> gradient_norms;  // [step], before clipping
   std::vector<double> step_seconds;    // [step], over all ranks
@@ -41,8 +41,9 @@ struct RunResult {
 ///
 /// T         float for precision fp32 (and tf32), double to check arithmetic
 /// Requires  Check(scenario) passed; `plan` was built from `scenario`
-/// Throws    Error naming rank and op where a rank fails: an op that the CPU does not run, a loss or gradient that is
-///           not finite, memory over the limit, a message that does not come, an interrupt. All ranks have ended then.
+/// Throws    Error naming rank and op where a rank fails: an op that the CPU does not run, a result that is not finite,
+///           memory over the limit, a message that does not come, an interrupt in the first step. All ranks have ended
+///           then.
 template <class T>
 RunResult Run(const plan::Scenario& scenario, const plan::Plan& plan, const RunOptions& options);
 

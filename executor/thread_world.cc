@@ -22,10 +22,8 @@ void ThreadWorld::Rethrow() const {
 }
 
 void ThreadWorld::Check() {
-  if (options_.interrupted != nullptr && options_.interrupted->load(std::memory_order_relaxed)) {
-    Fail("the run", "was interrupted", "ask for fewer steps with --steps");
-  }
-  if (Failed()) throw Stopped();
+  const bool interrupted = options_.interrupted != nullptr && options_.interrupted->load(std::memory_order_relaxed);
+  if (interrupted || Failed()) throw Stopped();
 }
 
 ThreadWorld::Meeting& ThreadWorld::MeetingOf(const std::vector<int>& ranks) {

@@ -33,12 +33,12 @@ class ThreadWorld {
 
   /// The first failure is kept; all waits end.
   void Fail(const std::string& where, const std::string& fault, const std::string& instead);
-  /// Throws what Fail was given, or an Error that the run was interrupted; nothing if all went well.
+  /// Throws what Fail was given; nothing if all went well or the user has stopped the run.
   void Rethrow() const;
   bool Failed() const { return failed_.load(std::memory_order_acquire); }
   /// Something moved: an op ended.
   void Progress() { progress_.fetch_add(1, std::memory_order_relaxed); }
-  /// Throws Stopped where the run must end.
+  /// Throws Stopped where the run must end: a rank has failed, or the user has stopped it.
   void Check();
 
   /// The communicator of one rank, which uses the rank's clock. Made before the ranks start.

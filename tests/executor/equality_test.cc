@@ -12,19 +12,6 @@ using namespace isochrone::executor;
 
 namespace {
 
-plan::Scenario OneRank(plan::Scenario s) {
-  plan::Strategy& y = s.strategy;
-  y.tensor = y.pipeline = y.data = y.context = y.expert = y.expert_tensor = y.chunks_per_rank = 1;
-  y.sequence_parallel = false;
-  y.schedule = plan::ScheduleKind::k1f1b;
-  y.recompute = plan::Recompute::kNone;
-  y.optimizer_sharding = plan::Sharding::kNone;
-  y.shard_group = 0;
-  y.overlap_data = y.overlap_parameter_gather = false;
-  s.batch.microbatch = 1;
-  return s;
-}
-
 std::string Describe(const plan::Scenario& s) {
   static const char* const kRecompute[] = {"none", "selective", "selective_op", "full"};
   static const char* const kSharding[] = {"", " zero1", " zero2", " zero3"};

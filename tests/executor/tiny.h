@@ -50,6 +50,20 @@ inline RunOptions TinyOptions(const plan::Scenario& s, int steps = 3) {
   return o;
 }
 
+/// The same training on one rank.
+inline plan::Scenario OneRank(plan::Scenario s) {
+  plan::Strategy& y = s.strategy;
+  y.tensor = y.pipeline = y.data = y.context = y.expert = y.expert_tensor = y.chunks_per_rank = 1;
+  y.sequence_parallel = false;
+  y.schedule = plan::ScheduleKind::k1f1b;
+  y.recompute = plan::Recompute::kNone;
+  y.optimizer_sharding = plan::Sharding::kNone;
+  y.shard_group = 0;
+  y.overlap_data = y.overlap_parameter_gather = false;
+  s.batch.microbatch = 1;
+  return s;
+}
+
 template <class T>
 RunResult RunTiny(const plan::Scenario& s, int steps = 3) {
   return Run<T>(s, plan::BuildPlan(s), TinyOptions(s, steps));
