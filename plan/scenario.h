@@ -202,7 +202,13 @@ Cluster ReadCluster(const std::string& path);
 /// Throws Error where degrees do not divide, ranks exceed GPUs, …; `ReadScenario` has called it.
 void Check(const Scenario& scenario);
 
-/// Degrees and rank order as a layout; gpus_per_node is the NVLink domain.
+/// GPUs that a job of `world` takes from each NVLink domain of several servers: all of them where they suffice; else the
+/// most, in whole servers, that leave every domain the same number, so that groups do not straddle domains (256 GPUs on
+/// domains of 72 take 64 of each). Where no such number exists, the whole domain.
+/// Source  Slurm's topology/block segments: jobs on GB200 NVL72 ask for blocks of equal size
+int DomainGpusUsed(const Node& node, std::int64_t world);
+
+/// Degrees and rank order as a layout; gpus_per_node is `DomainGpusUsed`.
 Layout LayoutOf(const Scenario& scenario);
 
 /// The folder that holds models/, hardware/, clusters/ …: $ISOCHRONE_CATALOGUE, ../share/isochrone/scenarios next to

@@ -125,6 +125,15 @@ std::string Legal(std::int64_t wanted, std::int64_t most, const std::function<bo
 
 void Check(const Scenario& scenario) { CheckAll(scenario, Faults(scenario)); }
 
+int DomainGpusUsed(const Node& node, std::int64_t world) {
+  if (node.domain_gpus <= node.gpus || world <= node.domain_gpus) return node.domain_gpus;
+  const std::int64_t fewest = (world + node.domain_gpus - 1) / node.domain_gpus;
+  for (std::int64_t domains = fewest; domains * node.gpus <= world; ++domains) {
+    if (world % (domains * node.gpus) == 0) return static_cast<int>(world / domains);
+  }
+  return node.domain_gpus;
+}
+
 Layout LayoutOf(const Scenario& scenario) {
   const Strategy& s = scenario.strategy;
   Layout layout;
@@ -135,7 +144,7 @@ Layout LayoutOf(const Scenario& scenario) {
   layout.ep = s.expert;
   layout.etp = s.expert_tensor;
   layout.shard = s.shard_group;
-  layout.gpus_per_node = scenario.cluster.node.domain_gpus;
+  layout.gpus_per_node = DomainGpusUsed(scenario.cluster.node, layout.World());
   layout.pipeline_innermost_of_data = s.rank_order == RankOrder::kPipelineInner;
   return layout;
 }

@@ -114,7 +114,7 @@ class FabricReader {
 
 ClusterShape ShapeOf(const plan::Cluster& cluster, const LinkShares& shares) {
   const plan::Node& from = cluster.node;
-  const int servers = std::max(1, from.domain_gpus / from.gpus);  // of one NVLink domain
+  const int servers = std::max(1, plan::DomainGpusUsed(from, cluster.Gpus()) / from.gpus);  // of one NVLink domain
   ClusterShape shape;
   shape.name = cluster.name;
   shape.nodes = (cluster.nodes + servers - 1) / servers;
