@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "costmodel/attention.h"
 #include "costmodel/elementwise.h"
+#include "costmodel/pipelined.h"
 #include "costmodel/recurrent.h"
 
 namespace isochrone::costmodel {
@@ -146,6 +147,11 @@ std::vector<Term> Costs::Explain(const plan::Op& op) const {
                        framework_.source});
     return terms;
   });
+}
+
+std::vector<double> Costs::HeldSeconds(const std::vector<plan::Op>& ops, std::vector<double> alone) const {
+  return strategy_.pipelined_tensor ? PipelinedSeconds(ops, std::move(alone), layout_.tp, ContentionOf().compute)
+                                    : alone;
 }
 
 Seconds Costs::MessageTime(Bytes bytes, bool scatter_gather) const {

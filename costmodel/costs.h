@@ -33,9 +33,13 @@ class Costs {
 
   Seconds TimeOf(const plan::Op& op) const { return TimeOf(op.kind); }
   Seconds TimeOf(const plan::OpKind& kind) const;
-  /// The same number, term by term; the terms add up to it.
+  /// How long each op of a pass holds its stream, given what it takes alone (pipelined.h).
+  std::vector<double> HeldSeconds(const std::vector<plan::Op>& ops, std::vector<double> alone) const;
+  /// The time of an op alone, term by term; the terms add up to it.
   std::vector<Term> Explain(const plan::Op& op) const;
 
+  /// Whether the all-to-alls of a pass run beside another microbatch's pass in the other direction.
+  bool OverlapsExperts() const { return strategy_.overlap_expert; }
   /// One pipeline message of `bytes` between neighbouring stages.
   Seconds MessageTime(Bytes bytes, bool scatter_gather) const;
   /// What compute and communication cost each other while both run.

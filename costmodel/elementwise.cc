@@ -57,8 +57,10 @@ StreamPrice PriceOf(const plan::Embedding& op, const plan::Gpu& gpu, const Memor
 
 StreamPrice PriceOf(const plan::CrossEntropy& op, const plan::Gpu& gpu, const MemoryCurve& curve) {
   const double cells = Cells(op.tokens, op.columns);
-  if (op.fused) return Stream(3 * cells * plan::SizeOf(op.dtype), curve.reduction_over_peak, gpu, curve);
   const bool forward = op.pass == plan::Pass::kForward;
+  if (op.fused) {
+    return Stream((forward ? 3 : 2) * cells * plan::SizeOf(op.dtype), curve.reduction_over_peak, gpu, curve);
+  }
   return Stream(Bytes(cells * (forward ? 32 : 14)), curve.elementwise_over_peak, gpu, curve, forward ? 8 : 3);
 }
 

@@ -32,6 +32,16 @@ double RowsOfExpert(double assignments, const MoeSpec& moe, double full) {
   return std::ceil(assignments / kTile - 1e-9) * kTile;
 }
 
+/// Distinct ranks, of `ranks`, that hold the experts of one token.
+double RanksOfToken(const MoeSpec& moe, int ranks) {
+  double missed = 1;  // chance that none of k distinct experts is one of a given rank's
+  for (int i = 0; i < moe.topk; ++i) {
+    const double left = moe.experts - i;
+    missed *= std::max(0.0, left - moe.experts / ranks) / left;
+  }
+  return ranks * (1 - missed);
+}
+
 }  // namespace
 
 std::vector<double> ExpertShares(const MoeSpec& moe, const Strategy& strategy) {
@@ -68,6 +78,8 @@ ExpertRows ExpertRowsOf(const MoeSpec& moe, const Strategy& strategy, double tok
   busiest.useful = all / ranks;
   busiest.imbalance = fixed ? 1 : busiest.held / busiest.useful;
   busiest.sent = fixed ? full * moe.experts / ranks / strategy.expert_tensor : own;
+  const bool once = strategy.expert_dispatch == ExpertDispatch::kOncePerRank && !fixed;
+  busiest.travelling = once ? tokens * RanksOfToken(moe, ranks) : busiest.sent;
   for (double share : shares) busiest.dropped += capacity ? std::max(0.0, share * all - full) / all : 0;
   return busiest;
 }

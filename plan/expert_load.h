@@ -26,10 +26,14 @@ std::vector<double> ExpertShares(const MoeSpec& moe, const Strategy& strategy);
 ///   padded               E/ep C           E/ep C                    0
 ///   capacity             E/ep C           E/ep C                    Σ max(0, n_e − C) / N over all experts
 ///
+/// Once per rank, a token travels to the distinct ranks among its experts': of k distinct experts of E, E/ep a rank,
+///   travelling = tokens · ep (1 − C(E − E/ep, k) / C(E, k))     for balanced choices
+///
 /// Sums run over the experts of the busiest rank. Block-sparse products work on tiles of 128 rows.
 /// Source  Gale et al., "MegaBlocks", arXiv 2211.15841; capacity: Fedus et al., arXiv 2101.03961, section 2.2.
 struct ExpertRows {
   double sent = 0;        // assignments of this rank's own tokens, padding included
+  double travelling = 0;  // rows that this rank sends, its own share included: `sent`, or fewer
   double held = 0;        // rows that arrive
   double multiplied = 0;  // rows that the products work on
   double fullest = 0;     // of one expert

@@ -138,7 +138,8 @@ struct Embedding {
   bool operator==(const Embedding&) const = default;
 };
 
-/// Loss over vocabulary-sharded logits (tokens, columns). Forward and backward in one op where `fused`.
+/// Loss over vocabulary-sharded logits (tokens, columns). `fused`: one kernel leaves the gradient for a loss of one in
+/// the logits' place and the backward pass scales it.
 struct CrossEntropy {
   Pass pass = Pass::kForward;
   std::int64_t tokens = 0, columns = 0;

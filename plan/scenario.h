@@ -124,6 +124,8 @@ enum class Recompute : std::uint8_t { kNone, kSelective, kSelectiveOp, kFull };
 enum class Sharding : std::uint8_t { kNone, kZero1, kZero2, kZero3 };
 enum class AttentionForm : std::uint8_t { kUnfused, kFlash };
 enum class ContextForm : std::uint8_t { kRing, kAllGather, kUlysses };
+/// How rows reach their experts: a copy for every expert of a token, or one for every rank that holds such experts.
+enum class ExpertDispatch : std::uint8_t { kEveryCopy, kOncePerRank };
 enum class OffloadTarget : std::uint8_t { kNone, kHost, kNvme };
 enum class RankOrder : std::uint8_t { kDataInner, kPipelineInner };  // tp-cp-dp-pp, tp-cp-pp-dp
 
@@ -138,8 +140,9 @@ struct Strategy {
   bool account_embedding_in_split =
       false;  // embedding and loss each count as a layer when layers are split (Megatron's flags)
   bool sequence_parallel = false;
-  bool overlap_tensor = false;  // tensor communication beside GEMMs
-  bool overlap_data = false;    // gradient reduction beside the backward pass
+  bool overlap_tensor = false;    // tensor communication beside GEMMs
+  bool pipelined_tensor = false;  // and cut into pieces beside the very product that reads or makes them
+  bool overlap_data = false;      // gradient reduction beside the backward pass
   bool overlap_parameter_gather = false;
   bool overlap_pipeline = false;  // messages beside compute
   bool scatter_gather = true;     // pipeline messages cut by tp when sequence parallelism is off
@@ -162,10 +165,13 @@ struct Strategy {
   RankOrder rank_order = RankOrder::kDataInner;
   bool compiled = false;  // elementwise chains fused by a compiler
   bool fused_kernels = true;
+  bool fused_loss = false;  // cross-entropy in one pass that overwrites the logits with their gradient
   bool fused_gradient_accumulation =
-      true;                         // weight-gradient products add to what is there; else a kernel of its own does
-  double expert_load_zipf = 0;      // 0: balanced
-  std::vector<double> expert_load;  // shares from a file; empty: by expert_load_zipf
+      true;  // weight-gradient products add to what is there; else a kernel of its own does
+  ExpertDispatch expert_dispatch = ExpertDispatch::kEveryCopy;
+  bool overlap_expert = false;              // expert all-to-alls beside the compute of another microbatch
+  double expert_load_zipf = 0;              // 0: balanced
+  std::vector<double> expert_load;          // shares from a file; empty: by expert_load_zipf
   std::string framework = "megatron_core";  // names the profile of what surrounds the kernels
 };
 
@@ -202,10 +208,10 @@ Cluster ReadCluster(const std::string& path);
 /// Throws Error where degrees do not divide, ranks exceed GPUs, …; `ReadScenario` has called it.
 void Check(const Scenario& scenario);
 
-/// GPUs that a job of `world` takes from each NVLink domain of several servers: all of them where they suffice; else the
-/// most, in whole servers, that leave every domain the same number, so that groups do not straddle domains (256 GPUs on
-/// domains of 72 take 64 of each). Where no such number exists, the whole domain.
-/// Source  Slurm's topology/block segments: jobs on GB200 NVL72 ask for blocks of equal size
+/// GPUs that a job of `world` takes from each NVLink domain of several servers: all of them where they suffice; else
+/// the most, in whole servers, that leave every domain the same number, so that groups do not straddle domains (256
+/// GPUs on domains of 72 take 64 of each). Where no such number exists, the whole domain. Source  Slurm's
+/// topology/block segments: jobs on GB200 NVL72 ask for blocks of equal size
 int DomainGpusUsed(const Node& node, std::int64_t world);
 
 /// Degrees and rank order as a layout; gpus_per_node is `DomainGpusUsed`.

@@ -36,6 +36,10 @@ const Names& ContextFormNames() {
   static const Names names = {"ring", "all_gather", "ulysses"};
   return names;
 }
+const Names& ExpertDispatchNames() {
+  static const Names names = {"every_copy", "once_per_rank"};
+  return names;
+}
 const Names& OffloadNames() {
   static const Names names = {"none", "host", "nvme"};
   return names;

@@ -22,6 +22,19 @@ std::vector<int> FromTheEnds(int layers, int stages) {
   return split;
 }
 
+/// ceil(layers / stages) each, the surplus taken from the last as far as it has layers, then from the one before.
+std::vector<int> FromTheLast(int layers, int stages) {
+  const int each = (layers + stages - 1) / stages;
+  std::vector<int> split(static_cast<std::size_t>(stages), each);
+  int surplus = each * stages - layers;
+  for (auto stage = split.rbegin(); surplus > 0; ++stage) {
+    const int taken = std::min(surplus, *stage);
+    *stage -= taken;
+    surplus -= taken;
+  }
+  return split;
+}
+
 std::vector<int> WithEmbeddingCounted(int layers, int stages) {
   std::vector<int> split(static_cast<std::size_t>(stages), (layers + 2) / stages);
   for (int i = 0; i < (layers + 2) % stages; ++i) ++split[static_cast<std::size_t>(i)];
@@ -47,7 +60,8 @@ std::vector<int> LayersPerStage(const Scenario& scenario) {
   if (stages == 1) return {layers};
   const int first = strategy.first_stage_layers, last = strategy.last_stage_layers;
   if (first == 0 && last == 0) {
-    return strategy.account_embedding_in_split ? WithEmbeddingCounted(layers, stages) : FromTheEnds(layers, stages);
+    if (strategy.account_embedding_in_split) return WithEmbeddingCounted(layers, stages);
+    return scenario.model.mtp_layers > 0 ? FromTheLast(layers, stages) : FromTheEnds(layers, stages);
   }
   const int others = stages - (first > 0) - (last > 0), rest = layers - first - last;
   ISO_CHECK(others > 0 ? rest >= 0 : rest == 0);

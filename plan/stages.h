@@ -21,6 +21,8 @@ int StagesOf(const Strategy& strategy);
 ///       each; where that is n too many, n stages hold one fewer: the last, the first, the second last, the second, and
 ///       so on, because embedding and loss make the ends the fullest. So S dividing L gives an even split, 70 layers on
 ///       12 stages give 5, 6 … 6, 5, and 126 on 128 leave the first and the last empty.
+///       A model with multi-token-prediction layers gives the whole of n to the last stage, which holds those and
+///       their loss beside its own: 61 layers on 16 stages are 4 … 4, 1, as DeepSeek-V3's recipes have it.
 ///       With `account_embedding_in_split`, embedding and loss count as a layer of the ends first: L + 2 are split
 ///       evenly, a remainder going to the earliest stages, and the ends then hold one fewer.
 /// Source  Megatron-LM, --decoder-first-pipeline-num-layers, --decoder-last-pipeline-num-layers,

@@ -10,9 +10,15 @@
 namespace isochrone::plan {
 namespace {
 
-/// Megatron and PyTorch cut gradients into buckets of about this many parameters before they reduce them.
-constexpr double kBucketParameters = 40e6;
+/// Megatron cuts gradients, and the parameters that it gathers, into buckets of at least this many parameters, and of
+/// so many for each rank that shares them. Source  Megatron-Core, DistributedDataParallelConfig.bucket_size.
+constexpr double kBucketParameters = 40e6, kBucketParametersPerRank = 1e6;
 constexpr int kMostBuckets = 16;
+
+int BucketsOf(const Layout& layout, double parameters) {
+  const double bucket = std::max(kBucketParameters, kBucketParametersPerRank * layout.dp * layout.cp);
+  return std::clamp(static_cast<int>(std::ceil(parameters / bucket)), 1, kMostBuckets);
+}
 
 struct Rank {  // one pipeline rank's parameters
   double dense = 0, expert = 0, partial_over_tensor = 0;
@@ -69,7 +75,7 @@ int FirstForward(const Schedule& schedule, int rank, int chunk) {
 /// Gradient buckets of one chunk beside its last backward pass, one after another as their layers finish.
 void AddBuckets(const Strategy& s, Plan& plan, int rank, int chunk, const SlotParameters& parameters) {
   const int last = LastTask(plan.schedule, rank, chunk, true);
-  const int buckets = std::clamp(static_cast<int>(std::ceil(parameters.dense / kBucketParameters)), 1, kMostBuckets);
+  const int buckets = BucketsOf(plan.layout, parameters.dense);
   for (int b = 0; b < buckets && parameters.dense > 0; ++b) {
     for (Op& op : Reductions(s, plan.layout, parameters.dense / buckets)) {
       plan.side.push_back({.rank = rank, .op = std::move(op), .after = {last, (b + 1.0) / buckets}, .before = {}});
@@ -82,15 +88,18 @@ void AddBuckets(const Strategy& s, Plan& plan, int rank, int chunk, const SlotPa
   }
 }
 
-/// Updated parameters of one chunk beside the first forward pass, which needs its own.
+/// Updated parameters of one chunk, bucket by bucket: each is needed when the chunk's first forward pass reaches it.
 void AddGathers(Plan& plan, int rank, int chunk, const SlotParameters& parameters, Dtype dtype) {
   const int first = FirstForward(plan.schedule, rank, chunk);
   for (const auto& [group, n] :
        {std::pair{Group::kShard, parameters.dense}, std::pair{Group::kExpertData, parameters.expert}}) {
-    if (n <= 0) continue;
-    Op op = CollectiveOp("parameters", CollectiveKind::kAllGather, group, n, dtype);
-    plan.side.push_back(
-        {.rank = rank, .op = std::move(op), .after = {Anchor::kStepStart, 1.0}, .before = {first, 0.0}});
+    const int buckets = BucketsOf(plan.layout, n);
+    for (int b = 0; b < buckets && n > 0; ++b) {
+      Op op = CollectiveOp("parameters", CollectiveKind::kAllGather, group, n / buckets, dtype);
+      const double needed = static_cast<double>(b) / buckets;
+      plan.side.push_back(
+          {.rank = rank, .op = std::move(op), .after = {Anchor::kStepStart, 1.0}, .before = {first, needed}});
+    }
   }
 }
 
@@ -210,7 +219,7 @@ void AddSideTasks(const Strategy& s, Plan& plan, int rank, const std::vector<Slo
   }
   const auto place = [](const SideTask& t) {
     const bool gather = t.before.task != Anchor::kNone;
-    return std::tuple(!gather, gather ? t.before.task : t.after.task, t.after.progress);
+    return std::tuple(!gather, gather ? t.before.task : t.after.task, gather ? t.before.progress : t.after.progress);
   };
   std::stable_sort(plan.side.begin() + static_cast<std::ptrdiff_t>(begin), plan.side.end(),
                    [&](const SideTask& a, const SideTask& b) { return place(a) < place(b); });

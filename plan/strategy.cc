@@ -127,9 +127,15 @@ Keys Overlaps() {
       Flag("sequence_parallel", &S::sequence_parallel, "normalisation and dropout split over the tensor ranks"),
       Choice("context_form", &S::context_form, ContextFormNames, "how context ranks exchange keys and values"),
       Flag("overlap_tensor", &S::overlap_tensor, "tensor communication runs beside matrix products"),
+      Flag("pipelined_tensor", &S::pipelined_tensor,
+           "tensor communication is cut into pieces that run beside the product that reads or makes them"),
       Flag("overlap_data", &S::overlap_data, "gradient reduction runs beside the backward pass"),
       Flag("overlap_parameter_gather", &S::overlap_parameter_gather, "parameter gather runs beside the forward pass"),
       Flag("overlap_pipeline", &S::overlap_pipeline, "pipeline messages run beside compute"),
+      Choice("expert_dispatch", &S::expert_dispatch, ExpertDispatchNames,
+             "a token travels once for each of its experts, or once for each rank that holds some of them"),
+      Flag("overlap_expert", &S::overlap_expert,
+           "expert all-to-alls of one microbatch run beside the compute of another's other direction"),
   };
 }
 
@@ -169,6 +175,7 @@ Keys Arithmetic() {
             "rank of the projected gradient; read where optimizer is galore_adam"),
       Flag("compiled", &S::compiled, "a compiler fuses chains of elementwise operations"),
       Flag("fused_kernels", &S::fused_kernels, "the framework's fused softmax, bias and activation kernels are used"),
+      Flag("fused_loss", &S::fused_loss, "one kernel computes the loss and leaves its gradient in the logits' place"),
       Flag("fused_gradient_accumulation", &S::fused_gradient_accumulation,
            "weight-gradient products add to the gradient; else a kernel of its own does"),
       Zipf(),

@@ -104,11 +104,13 @@ class Tape {
   int Dropout(const std::string& name, int x);
   int Rope(const std::string& name, int qkv);
 
+  /// Beside a tensor-parallel region: does every reader of the gathered rows narrow them? Then they travel narrow.
+  enum class Wire { kStorage, kMultiply };
   /// Into a tensor-parallel region: with sequence parallelism gathers rows (and reduce-scatters the gradient); without,
-  /// x itself, whose gradient is all-reduced.
-  int EnterTensorRegion(const std::string& name, int x);
-  /// Out of it: reduce-scatter of rows, or all-reduce; the gradient is gathered, or passes.
-  int LeaveTensorRegion(const std::string& name, int x);
+  /// x itself, whose gradient is all-reduced. `wire`: of the rows.
+  int EnterTensorRegion(const std::string& name, int x, Wire wire = Wire::kStorage);
+  /// Out of it: reduce-scatter of rows, or all-reduce; the gradient is gathered, or passes. `wire`: of the gradient.
+  int LeaveTensorRegion(const std::string& name, int x, Wire wire = Wire::kStorage);
   /// Rows whole on every tensor rank, cut and brought together again: nothing forward and a gather back, or the
   /// reverse. A gradient that is all-reduced afterwards, for others who use the whole rows, is not gathered before. For
   /// layers that cannot work on whole rows where sequence parallelism is off.
@@ -158,6 +160,8 @@ class Tape {
   };
 
   int NewBuffer(Buffer buffer);
+  /// Bytes of `buffer` on the wire, and the format that they have there.
+  Collective Gathered(int buffer, Wire wire) const;
   int Narrowed(int x);
   int NarrowedGradient(int dy);
   Elementwise CastOf(int from, int to) const;

@@ -41,7 +41,16 @@ int Tape::Communicate(const std::string& name, Group group, CollectiveKind kind,
   return y;
 }
 
-int Tape::EnterTensorRegion(const std::string& name, int x) {
+Collective Tape::Gathered(int buffer, Wire wire) const {
+  const Dtype narrow = SizeOf(context_.multiply) < SizeOf(context_.storage) ? context_.multiply : context_.storage;
+  const Dtype dtype = wire == Wire::kMultiply ? narrow : At(buffer).dtype;
+  return {.kind = CollectiveKind::kAllGather,
+          .group = Group::kTensor,
+          .bytes = At(buffer).Elements() * SizeOf(dtype),
+          .dtype = dtype};
+}
+
+int Tape::EnterTensorRegion(const std::string& name, int x, Wire wire) {
   if (context_.layout.tp == 1) return x;
   if (!context_.SequenceParallel()) {
     reduced_[x] = name;
@@ -54,14 +63,7 @@ int Tape::EnterTensorRegion(const std::string& name, int x) {
   gathered_from_[y] = x;
   program_.buffers[static_cast<std::size_t>(y)].kind = BufferKind::kCommunication;
   Record(
-      {.name = name,
-       .stream = Stream::kTensor,
-       .kind =
-           Collective{
-               .kind = CollectiveKind::kAllGather, .group = Group::kTensor, .bytes = size, .dtype = context_.storage},
-       .in = {x},
-       .out = {y},
-       .after = {}},
+      {.name = name, .stream = Stream::kTensor, .kind = Gathered(y, wire), .in = {x}, .out = {y}, .after = {}},
       [=, this](Gradient g) {
         const int dx = NewGradient(x, "." + name);
         EmitCollective(
@@ -86,16 +88,23 @@ void Tape::ReduceGradient(int x) {
   g->second = sum;
 }
 
-int Tape::LeaveTensorRegion(const std::string& name, int x) {
+int Tape::LeaveTensorRegion(const std::string& name, int x, Wire wire) {
   if (context_.layout.tp == 1) return x;
   auto shape = At(x).shape;
   const Bytes size = At(x).Size();
+  if (context_.SequenceParallel()) shape.front() /= context_.layout.tp;
+  const int y = Activation(name, shape, At(x).dtype);
   if (context_.SequenceParallel()) {
-    shape.front() /= context_.layout.tp;
-    return Communicate(name, Group::kTensor, CollectiveKind::kReduceScatter, CollectiveKind::kAllGather, x, shape,
-                       size);
+    const Collective scatter{
+        .kind = CollectiveKind::kReduceScatter, .group = Group::kTensor, .bytes = size, .dtype = At(x).dtype};
+    Record({.name = name, .stream = Stream::kTensor, .kind = scatter, .in = {x}, .out = {y}, .after = {}},
+           [=, this](Gradient g) {
+             const int dx = NewGradient(x, "." + name);
+             EmitCollective(name, Gathered(dx, wire), g.of_output, dx);
+             AddGradient(x, dx);
+           });
+    return y;
   }
-  const int y = Activation(name, shape, context_.storage);
   Record(
       {.name = name,
        .stream = Stream::kTensor,

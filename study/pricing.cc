@@ -8,6 +8,23 @@ namespace {
 using costmodel::Costs;
 using plan::Phase;
 
+/// Expert all-to-alls of a pass hide behind the compute of the other direction, which they slow as all contention does.
+void HideExperts(const costmodel::Contention& contention, ProgramPrice& price) {
+  constexpr auto kExpert = static_cast<std::size_t>(plan::Stream::kExpert);
+  const auto pass = [&](Phase phase) -> costmodel::PassPrice& { return price.pass[static_cast<std::size_t>(phase)]; };
+  const double forward = pass(Phase::kForward).compute,
+               backward = pass(Phase::kBackward).compute + pass(Phase::kRecompute).compute;
+  const auto hide = [&](Phase phase, double beside) {
+    costmodel::PassPrice& p = pass(phase);
+    const double hidden = std::min(p.exposed[kExpert], beside), slower = hidden * (contention.compute - 1);
+    p.exposed[kExpert] -= hidden;
+    p.compute += slower;
+    p.total += slower - hidden;
+  };
+  hide(Phase::kForward, backward);
+  hide(Phase::kBackward, forward);
+}
+
 double Pass(const ProgramPrice& price, Phase phase) { return price.pass[static_cast<std::size_t>(phase)].total; }
 
 double LayerSeconds(const ProgramPrice& price, Phase phase) {
@@ -82,8 +99,10 @@ ProgramPrice PriceOf(const plan::LayerProgram& program, const Costs& costs) {
   ProgramPrice price;
   for (std::size_t phase = 0; phase < plan::kPhases; ++phase) {
     for (const plan::Op& op : program.ops[phase]) price.op_seconds[phase].push_back(costs.TimeOf(op).value);
-    price.pass[phase] = costmodel::PriceOfPass(program.ops[phase], price.op_seconds[phase], costs.ContentionOf());
+    price.pass[phase] = costmodel::PriceOfPass(
+        program.ops[phase], costs.HeldSeconds(program.ops[phase], price.op_seconds[phase]), costs.ContentionOf());
   }
+  if (costs.OverlapsExperts()) HideExperts(costs.ContentionOf(), price);
   return price;
 }
 

@@ -228,20 +228,35 @@ void ReadMemory(const Json& parallel, Assumptions& assume, Strategy& s) {
                                                : assume.Take("zero", "none", plan::Sharding::kNone);
 }
 
-void ReadOverlap(const Json& parallel, Assumptions& assume, Strategy& s) {
+/// What NVIDIA's release recipes (NeMo, Megatron Bridge) set beside what a row states. A row that states both overlap
+/// of data-parallel communication and sequence parallelism lists its flags, as they do.
+void ReadRecipe(bool recipe, const plan::Node& node, Strategy& s) {
+  s.pipelined_tensor = recipe && s.tensor > 1 && s.sequence_parallel;
+  s.fused_loss = recipe;
+  if (recipe) s.gradient_dtype = s.gradient_reduce_dtype = plan::Dtype::kBf16;
+  // HybridEP where NVLink joins several servers; where experts lie on several nodes their traffic overlaps 1F1B.
+  const bool rack = node.domain_gpus > node.gpus, crosses = s.expert > node.domain_gpus;
+  if (recipe && rack && !crosses) s.expert_dispatch = plan::ExpertDispatch::kOncePerRank;
+  s.overlap_expert = recipe && crosses && s.pipeline > 1 && s.chunks_per_rank > 1;
+}
+
+void ReadOverlap(const Json& parallel, const plan::Node& node, Assumptions& assume, Strategy& s) {
+  const bool listed = Stated(parallel, "sequence_parallel") && Stated(parallel, "overlap_data_parallel");
   s.sequence_parallel = assume.Flag(parallel, "sequence_parallel", s.tensor > 1 && IsMegatronCore(s));
   s.overlap_data = assume.Flag(parallel, "overlap_data_parallel", IsMegatronCore(s) || s.framework == "fsdp");
-  const bool recipe = IsMegatronCore(s) && s.sequence_parallel && s.overlap_data;
+  const bool bulk = IsMegatronCore(s) && s.sequence_parallel && s.overlap_data;
   const auto async = Stated(parallel, "async_tp");
   const bool released =
       s.framework == "megatron_lm_2022";  // since 3.0 the column-parallel backward pass hides its communication
-  s.overlap_tensor = s.tensor > 1 && (async ? async->Bool() : recipe || released);
+  s.overlap_tensor = s.tensor > 1 && (async ? async->Bool() : bulk || released);
+  s.overlap_pipeline = IsMegatronCore(s) && s.chunks_per_rank > 1;
   // APEX's fused accumulation came with Megatron-LM of 2022.
   s.fused_gradient_accumulation =
       s.framework != "megatron_lm_2019" && s.framework != "megatron_lm_2021" && s.framework != "megatron_deepspeed";
   const bool zero1 = s.optimizer_sharding == plan::Sharding::kZero1;
   s.overlap_parameter_gather =
       s.optimizer_sharding == plan::Sharding::kZero3 || (zero1 && IsMegatronCore(s) && s.overlap_data);
+  ReadRecipe(IsMegatronCore(s) && listed && s.overlap_data, node, s);
 }
 
 plan::Dtype DtypeOf(const Json& value, const std::vector<std::string>& legal) {
@@ -343,7 +358,7 @@ plan::Scenario ScenarioOf(const Json& json, NodeCache& nodes, Row& row) {
   ReadDegrees(parallel, strategy);
   ReadSchedule(parallel, scenario.model.layers, assume, strategy);
   ReadMemory(parallel, assume, strategy);
-  ReadOverlap(parallel, assume, strategy);
+  ReadOverlap(parallel, scenario.cluster.node, assume, strategy);
   ReadArithmetic(parallel, assume, strategy);
   ReadOthers(parallel, row, strategy);
   scenario.batch = BatchOf(parallel, strategy, assume);

@@ -45,11 +45,17 @@ struct Row {
 ///   overlap_data_parallel    where the framework is megatron_core or fsdp
 ///   network a node           that of the usual node of the GPU
 /// What the schema has no key for:
-///   overlap_tensor           async_tp where given; else megatron_core with sequence parallelism and data overlap, as
-///   its
-///                            release recipes run
+///   overlap_tensor           async_tp where given; else megatron_core with sequence parallelism and data overlap
+///   overlap_pipeline         megatron_core with several chunks a rank, its default
+///   release recipes          megatron_core rows that state sequence parallelism and state that data-parallel
+///                            communication overlaps list their flags as the release recipes of NeMo and Megatron
+///                            Bridge do, and get what those set: pipelined_tensor where tp > 1 with sequence
+///                            parallelism (tp_comm_overlap), fused_loss (cross_entropy_fusion_impl te), gradients in
+///                            bf16 (grad_reduce_in_fp32 False); expert_dispatch once_per_rank where NVLink joins
+///                            several servers (HybridEP); overlap_expert where experts cross nodes and stages
+///                            interleave (overlap_moe_expert_parallel_comm)
 ///   overlap_parameter_gather zero3; zero1 of megatron_core with data overlap
-///   gradients                fp16 in Megatron-LM and Megatron-DeepSpeed runs in fp16, else fp32
+///   gradients                fp16 in Megatron-LM and Megatron-DeepSpeed runs in fp16, else fp32 but for recipes
 ///   vocabulary               padded to a multiple of 128 tp where tp does not divide it
 ///   dropout, biases, norms   by framework and MLP: Megatron-LM's dropout 0.1; biases with GeLU outside fsdp; RMS norm
 ///                            with gated MLPs

@@ -19,14 +19,15 @@ int AttentionPart(Tape& tape, int x) {
   if (m.mla) return LatentAttentionPart(tape, x);
   const CoreHeads heads = LocalHeads(tape);
   const int normed = tape.Norm("attention_norm", x);
-  const int full = tape.EnterTensorRegion("attention_gather", normed);
+  const int full = tape.EnterTensorRegion("attention_gather", normed, Tape::Wire::kMultiply);
   const int weight = tape.Parameter("qkv.weight", {heads.Packed(), m.hidden}, 0);
   const int bias = m.linear_bias ? tape.Parameter("qkv.bias", {heads.Packed()}, 0) : -1;
   int qkv = tape.Linear("qkv", full, weight, bias);
   if (m.position == PositionKind::kRotary) qkv = tape.Rope("rope", qkv);
   const int core = CoreAttention(tape, qkv, heads);
   const int out_weight = tape.Parameter("projection.weight", {m.hidden, heads.query * heads.value}, 1);
-  const int projected = tape.LeaveTensorRegion("attention_reduce", tape.Linear("projection", core, out_weight));
+  const int projected =
+      tape.LeaveTensorRegion("attention_reduce", tape.Linear("projection", core, out_weight), Tape::Wire::kMultiply);
   const int out_bias = m.linear_bias ? tape.ReplicatedParameter("projection.bias", {m.hidden}) : -1;
   return tape.DropoutAdd("attention_add", projected, x, out_bias);
 }

@@ -74,18 +74,30 @@ Rows Move(Tape& tape, const std::string& name, Stream stream, const OpKind& forw
   return to;
 }
 
+/// What the kernels beside the exchange move. A token that travels once per rank is put in the buffer by the exchange
+/// itself, and copied for each of its experts on arrival. Source  DeepEP and HybridEP (deepseek-ai/DeepEP).
+struct Moves {
+  double leaving, arriving;  // rows read and written once each
+};
+Moves MovesOf(const LayerContext& c, const ExpertRows& load) {
+  if (c.strategy->expert_dispatch == ExpertDispatch::kEveryCopy || c.layout.ep == 1) return {load.sent, load.held};
+  const double arrived = load.travelling * load.held / load.sent;
+  return {0, (arrived + load.held) / 2};
+}
+
 /// Rows of every (token, expert) pair in expert order, on the ranks that hold the experts. (rows held, H)
 Rows Dispatch(Tape& tape, int tokens, const Routed& routed, const ExpertRows& load) {
   const LayerContext& c = tape.context();
   const std::int64_t held = Whole(load.held), etp = c.layout.etp;
   const double row = static_cast<double>(c.model->hidden) * SizeOf(c.storage).value + SizeOf(Dtype::kFp32).value;
-  const OpKind out = Moved(tape, load.sent, false), sort = Moved(tape, load.held, false);
+  const Moves moves = MovesOf(c, load);
+  const OpKind out = Moved(tape, moves.leaving, false), sort = Moved(tape, moves.arriving, false);
   Rows at = Move(tape, "dispatch", Stream::kCompute, out, Back(out), {tokens, routed.probabilities}, Whole(load.sent),
                  routed.choice);
   if (c.layout.ep > 1) {
     const Collective exchange{.kind = CollectiveKind::kAllToAll,
                               .group = Group::kExpert,
-                              .bytes = Bytes(load.sent * row),
+                              .bytes = Bytes(load.travelling * row),
                               .dtype = c.storage,
                               .imbalance = load.imbalance};
     at = Move(tape, "dispatch_exchange", Stream::kExpert, exchange, exchange, at, held / etp);
@@ -110,8 +122,9 @@ Rows Dispatch(Tape& tape, int tokens, const Routed& routed, const ExpertRows& lo
 int Return(Tape& tape, int x, const Routed& routed, const ExpertRows& load, std::int64_t tokens) {
   const LayerContext& c = tape.context();
   const std::int64_t hidden = c.model->hidden, held = Whole(load.held), sent = Whole(load.sent), etp = c.layout.etp;
+  const Moves moves = MovesOf(c, load);
   if (c.layout.ep * etp > 1 && c.model->moe->experts > c.layout.ep) {
-    const OpKind sort = Moved(tape, load.held, false);
+    const OpKind sort = Moved(tape, moves.arriving, false);
     x = tape.Apply("return_sort", sort, Back(sort), {x}, {}, {held, hidden});
   }
   if (etp > 1) {
@@ -119,11 +132,11 @@ int Return(Tape& tape, int x, const Routed& routed, const ExpertRows& load, std:
                          CollectiveKind::kAllGather, x, {held / etp, hidden}, tape.At(x).Size());
   }
   if (c.layout.ep > 1) {
-    const Bytes bytes = static_cast<double>(sent * hidden) * SizeOf(c.storage);
+    const Bytes bytes = load.travelling * static_cast<double>(hidden) * SizeOf(c.storage);
     x = tape.Communicate("return_exchange", Group::kExpert, CollectiveKind::kAllToAll, CollectiveKind::kAllToAll, x,
                          {sent, hidden}, bytes, load.imbalance);
   }
-  const OpKind restore = Moved(tape, load.sent, true);
+  const OpKind restore = Moved(tape, moves.leaving, true);
   return tape.Apply("combine", restore, Back(restore), {x, routed.choice}, {routed.choice}, {tokens, hidden});
 }
 

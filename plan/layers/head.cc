@@ -14,7 +14,7 @@ void LossPart(Tape& tape, int x, int table) {
   const bool split = c.layout.tp > 1;
   const int whole = split ? tape.Activation("cross_entropy.reduced", {3, tokens}, Dtype::kFp32, true) : statistics;
   const int softmax = tape.Activation("softmax", {tokens, columns}, Dtype::kFp32);
-  const CrossEntropy op{.tokens = tokens, .columns = columns, .dtype = c.storage};
+  const CrossEntropy op{.tokens = tokens, .columns = columns, .dtype = c.storage, .fused = c.strategy->fused_loss};
   tape.Record(
       {.name = "cross_entropy", .kind = op, .in = {logits, labels}, .out = {statistics, softmax}, .after = {}},
       [=](Tape::Gradient g) {

@@ -10,11 +10,11 @@ int Queries(Tape& tape, int normed, std::int64_t heads, std::int64_t size) {
   const Model& m = *tape.context().model;
   if (m.mla->q_lora == 0) {
     const int weight = tape.Parameter("q.weight", {heads * size, m.hidden}, 0);
-    return tape.Linear("q", tape.EnterTensorRegion("q_gather", normed), weight);
+    return tape.Linear("q", tape.EnterTensorRegion("q_gather", normed, Tape::Wire::kMultiply), weight);
   }
   const int down_weight = tape.ReplicatedParameter("q_down.weight", {m.mla->q_lora, m.hidden});
   const int down = tape.Linear("q_down", normed, down_weight);
-  const int low = tape.EnterTensorRegion("q_gather", tape.Norm("q_norm", down));
+  const int low = tape.EnterTensorRegion("q_gather", tape.Norm("q_norm", down), Tape::Wire::kMultiply);
   const int up_weight = tape.Parameter("q_up.weight", {heads * size, m.mla->q_lora}, 0);
   return tape.Linear("q_up", low, up_weight);
 }
@@ -63,14 +63,15 @@ int LatentAttentionPart(Tape& tape, int x) {
 
   const int down_weight = tape.ReplicatedParameter("kv_down.weight", {l.kv_lora + l.qk_rope, m.hidden});
   const int down = tape.Linear("kv_down", normed, down_weight);
-  const int low = tape.EnterTensorRegion("kv_gather", tape.Norm("kv_norm", down, l.kv_lora));
+  const int low = tape.EnterTensorRegion("kv_gather", tape.Norm("kv_norm", down, l.kv_lora), Tape::Wire::kMultiply);
   const int rotated = tape.EnterTensorRegion("key_gather", RotatedKey(tape, down));
   const int up_weight = tape.Parameter("kv_up.weight", {local * (l.qk_nope + l.v), l.kv_lora}, 0);
   const int keys_values = tape.Linear("kv_up", low, up_weight);
 
   const int core = CoreAttention(tape, Pack(tape, queries, keys_values, rotated, heads), heads);
   const int out_weight = tape.Parameter("projection.weight", {m.hidden, local * l.v}, 1);
-  const int projected = tape.LeaveTensorRegion("attention_reduce", tape.Linear("projection", core, out_weight));
+  const int projected =
+      tape.LeaveTensorRegion("attention_reduce", tape.Linear("projection", core, out_weight), Tape::Wire::kMultiply);
   return tape.DropoutAdd("attention_add", projected, x);
 }
 

@@ -77,13 +77,14 @@ LayerProgram MambaLayer(const LayerContext& context) {
   const Widths w = WidthsOf(context);
   Tape tape("mamba", context);
   const int x = tape.Input("x", {context.ShardTokens(), m.hidden}, context.storage);
-  const int full = tape.EnterTensorRegion("mixer_gather", tape.Norm("mixer_norm", x));
+  const int full = tape.EnterTensorRegion("mixer_gather", tape.Norm("mixer_norm", x), Tape::Wire::kMultiply);
   const int in_weight = tape.Parameter("mixer.in.weight", {w.Projected(), m.hidden}, 0);
   const int projected = tape.Linear("mixer.in", full, in_weight);
   const int scanned = Scanned(tape, Convolved(tape, projected, w), projected, w);
   const int gated = GatedNorm(tape, scanned, projected, w);
   const int out_weight = tape.Parameter("mixer.out.weight", {m.hidden, w.inner}, 1);
-  const int out = tape.LeaveTensorRegion("mixer_reduce", tape.Linear("mixer.out", gated, out_weight));
+  const int out =
+      tape.LeaveTensorRegion("mixer_reduce", tape.Linear("mixer.out", gated, out_weight), Tape::Wire::kMultiply);
   return tape.Finish(tape.DropoutAdd("mixer_add", out, x));
 }
 

@@ -24,7 +24,7 @@ int MlpBody(Tape& tape, const std::string& prefix, int normed, std::int64_t ffn)
   const Model& m = *c.model;
   const auto [kind, gated] = ActivationOf(m);
   const std::int64_t width = ffn / c.layout.tp, up_width = gated ? 2 * width : width;
-  const int full = tape.EnterTensorRegion(prefix + "mlp_gather", normed);
+  const int full = tape.EnterTensorRegion(prefix + "mlp_gather", normed, Tape::Wire::kMultiply);
   const int up_weight = tape.Parameter(prefix + "fc1.weight", {up_width, m.hidden}, 0);
   const int up_bias = m.linear_bias ? tape.Parameter(prefix + "fc1.bias", {up_width}, 0) : -1;
   // The activation kernel adds the bias where there is such a kernel, else the product does.
@@ -33,7 +33,8 @@ int MlpBody(Tape& tape, const std::string& prefix, int normed, std::int64_t ffn)
   const int activated =
       tape.Elementwise1(prefix + "activation", kind, up, {c.Tokens(), width}, bias_in_activation ? up_bias : -1);
   const int down_weight = tape.Parameter(prefix + "fc2.weight", {m.hidden, width}, 1);
-  return tape.LeaveTensorRegion(prefix + "mlp_reduce", tape.Linear(prefix + "fc2", activated, down_weight));
+  return tape.LeaveTensorRegion(prefix + "mlp_reduce", tape.Linear(prefix + "fc2", activated, down_weight),
+                                Tape::Wire::kMultiply);
 }
 
 int MlpPart(Tape& tape, int x) {

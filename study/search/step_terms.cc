@@ -108,7 +108,8 @@ void AddSide(const plan::SideTask& side, const plan::Plan& sample, const costmod
     return sample.schedule.order[static_cast<std::size_t>(side.rank)][static_cast<std::size_t>(task)].chunk;
   };
   if (side.before.task != plan::Anchor::kNone) {
-    if (side.before.task >= 0 && chunk_of(side.before.task) == 0) of.gather += seconds;
+    // Later buckets arrive while the layers of those before compute.
+    if (side.before.task >= 0 && side.before.progress == 0 && chunk_of(side.before.task) == 0) of.gather += seconds;
     return;
   }
   const auto* collective = std::get_if<plan::Collective>(&side.op.kind);

@@ -7,7 +7,25 @@
 
 #include <catch2/catch.hpp>
 
+#include "plan/scenario.h"
+
 using namespace isochrone::plan;
+
+TEST_CASE("a job on several racks takes as many GPUs of each", "[layout]") {
+  isochrone::plan::Node rack;
+  rack.gpus = 4;
+  rack.domain_gpus = 72;
+  CHECK(DomainGpusUsed(rack, 64) == 72);
+  CHECK(DomainGpusUsed(rack, 72) == 72);
+  CHECK(DomainGpusUsed(rack, 128) == 64);
+  CHECK(DomainGpusUsed(rack, 144) == 72);
+  CHECK(DomainGpusUsed(rack, 256) == 64);
+  CHECK(DomainGpusUsed(rack, 1024) == 64);
+  CHECK(DomainGpusUsed(rack, 73) == 72);  // no whole servers divide it
+  isochrone::plan::Node server;
+  server.gpus = server.domain_gpus = 8;
+  CHECK(DomainGpusUsed(server, 20) == 8);
+}
 
 namespace {
 

@@ -322,6 +322,21 @@ TEST_CASE("layers are split evenly, or the ends hold fewer", "[stages]") {
   CHECK(split(6, 4) == std::vector<int>{1, 2, 2, 1});
 }
 
+TEST_CASE("the last stage of a model that predicts several tokens takes what remains", "[stages]") {
+  Scenario s;
+  s.model.mtp_layers = 1;
+  s.model.layers = 61;
+  s.strategy.pipeline = 16;
+  std::vector<int> recipe(15, 4);
+  recipe.push_back(1);
+  CHECK(LayersPerStage(s) == recipe);
+  s.model.layers = 10;
+  s.strategy.pipeline = 6;
+  CHECK(LayersPerStage(s) == std::vector<int>{2, 2, 2, 2, 2, 0});
+  s.model.layers = 9;
+  CHECK(LayersPerStage(s) == std::vector<int>{2, 2, 2, 2, 1, 0});
+}
+
 TEST_CASE("every split holds every layer, and no stage is ahead of another by more than one", "[stages]") {
   Scenario s;
   for (int layers = 1; layers <= 40; ++layers) {

@@ -148,6 +148,19 @@ TEST_CASE("balanced experts share rows evenly in every form", "[experts]") {
   CHECK(ExpertRowsOf(moe, s, 1000).dropped == Approx(0));
 }
 
+TEST_CASE("a token that travels once per rank travels to the distinct ranks among its experts'", "[experts]") {
+  MoeSpec moe{.experts = 4, .topk = 2, .ffn = 64};
+  Strategy s;
+  s.expert = 2;
+  CHECK(ExpertRowsOf(moe, s, 600).travelling == Approx(1200));
+  s.expert_dispatch = ExpertDispatch::kOncePerRank;
+  // Of the six pairs of experts two lie on one rank and four on two.
+  CHECK(ExpertRowsOf(moe, s, 600).travelling == Approx(600 * (2 * 1 + 4 * 2) / 6.0));
+  CHECK(ExpertRowsOf(moe, s, 600).held == Approx(1200));
+  moe.topk = 1;
+  CHECK(ExpertRowsOf(moe, s, 600).travelling == Approx(600));
+}
+
 TEST_CASE("a skewed load costs a padded form its fullest expert everywhere, and drops what exceeds capacity",
           "[experts]") {
   MoeSpec moe{.experts = 4, .topk = 1, .ffn = 64};
