@@ -230,8 +230,8 @@ void ReadMemory(const Json& parallel, Assumptions& assume, Strategy& s) {
 
 /// What NVIDIA's release recipes (NeMo, Megatron Bridge) set beside what a row states. A row that states both overlap
 /// of data-parallel communication and sequence parallelism lists its flags, as they do.
-void ReadRecipe(bool recipe, const plan::Node& node, Strategy& s) {
-  s.pipelined_tensor = recipe && s.tensor > 1 && s.sequence_parallel;
+void ReadRecipe(bool recipe, bool four_bits, const plan::Node& node, Strategy& s) {
+  s.pipelined_tensor = recipe && s.tensor > 1 && s.sequence_parallel && !four_bits;
   s.fused_loss = recipe;
   if (recipe) s.gradient_dtype = s.gradient_reduce_dtype = plan::Dtype::kBf16;
   // HybridEP where NVLink joins several servers; where experts lie on several nodes their traffic overlaps 1F1B.
@@ -256,7 +256,7 @@ void ReadOverlap(const Json& parallel, const plan::Node& node, Assumptions& assu
   const bool zero1 = s.optimizer_sharding == plan::Sharding::kZero1;
   s.overlap_parameter_gather =
       s.optimizer_sharding == plan::Sharding::kZero3 || (zero1 && IsMegatronCore(s) && s.overlap_data);
-  ReadRecipe(IsMegatronCore(s) && listed && s.overlap_data, node, s);
+  ReadRecipe(IsMegatronCore(s) && listed && s.overlap_data, parallel.At("precision").String() == "nvfp4", node, s);
 }
 
 plan::Dtype DtypeOf(const Json& value, const std::vector<std::string>& legal) {
@@ -331,9 +331,7 @@ plan::Batch BatchOf(const Json& parallel, const Strategy& s, Assumptions& assume
   }
   const std::int64_t mine = batch.sequences / s.data;
   std::int64_t size = 1;
-  for (std::int64_t m = 2; s.pipeline == 1 && m <= 4; ++m) {
-    if (mine % m == 0) size = m;
-  }
+  if (s.pipeline == 1 && mine % 2 == 0) size = 2;
   batch.microbatch = assume.Take("microbatch", std::to_string(size), size);
   return batch;
 }

@@ -36,7 +36,9 @@ struct Row {
 /// and neither family nor id changes a scenario.
 ///
 /// Settings that a row leaves open (null, absent or "unstated") follow these rules:
-///   microbatch               1 with a pipeline; else the largest divisor of the replica's batch up to 4
+///   microbatch               1 with a pipeline; else 2 where that divides the replica's batch, as Megatron Bridge's
+///   recipes
+///                            for dense models of that kind (nemotron4_15b_pretrain_config: tp 4, pp 1, microbatch 2)
 ///   vpp                      interleaved_1f1b: one layer a chunk; else 1
 ///   schedule                 1f1b
 ///   recompute                none
@@ -50,10 +52,11 @@ struct Row {
 ///   release recipes          megatron_core rows that state sequence parallelism and state that data-parallel
 ///                            communication overlaps list their flags as the release recipes of NeMo and Megatron
 ///                            Bridge do, and get what those set: pipelined_tensor where tp > 1 with sequence
-///                            parallelism (tp_comm_overlap), fused_loss (cross_entropy_fusion_impl te), gradients in
-///                            bf16 (grad_reduce_in_fp32 False); expert_dispatch once_per_rank where NVLink joins
-///                            several servers (HybridEP); overlap_expert where experts cross nodes and stages
-///                            interleave (overlap_moe_expert_parallel_comm)
+///                            parallelism (tp_comm_overlap; not with nvfp4, where they turn it off), fused_loss
+///                            (cross_entropy_fusion_impl te), gradients in bf16 (grad_reduce_in_fp32 False);
+///                            expert_dispatch once_per_rank where NVLink joins several servers (HybridEP);
+///                            overlap_expert where experts cross nodes and stages interleave
+///                            (overlap_moe_expert_parallel_comm)
 ///   overlap_parameter_gather zero3; zero1 of megatron_core with data overlap
 ///   gradients                fp16 in Megatron-LM and Megatron-DeepSpeed runs in fp16, else fp32 but for recipes
 ///   vocabulary               padded to a multiple of 128 tp where tp does not divide it
