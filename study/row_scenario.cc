@@ -268,8 +268,9 @@ plan::Dtype DtypeOf(const Json& value, const std::vector<std::string>& legal) {
 void ReadArithmetic(const Json& parallel, Assumptions& assume, Strategy& s) {
   using plan::Dtype;
   s.precision = DtypeOf(parallel.At("precision"), {"fp32", "tf32", "fp16", "bf16", "fp8", "mxfp8", "nvfp4"});
-  const bool classic = s.framework.starts_with("megatron_lm") || s.framework == "megatron_deepspeed";
-  if (classic && s.precision == Dtype::kFp16) s.gradient_dtype = s.gradient_reduce_dtype = Dtype::kFp16;
+  // Megatron accumulates fp16 gradients as they are; only bf16 asks for fp32.
+  if (s.framework.starts_with("megatron") && s.precision == Dtype::kFp16)
+    s.gradient_dtype = s.gradient_reduce_dtype = Dtype::kFp16;
   if (const auto wire = Stated(parallel, "gradient_reduce_dtype")) {
     s.gradient_reduce_dtype = DtypeOf(*wire, {"fp32", "fp16", "bf16"});
   }
@@ -358,6 +359,9 @@ plan::Scenario ScenarioOf(const Json& json, NodeCache& nodes, Row& row) {
   ReadMemory(parallel, assume, strategy);
   ReadOverlap(parallel, scenario.cluster.node, assume, strategy);
   ReadArithmetic(parallel, assume, strategy);
+  // Megatron's arguments have dropout 0.1 where a run of its GPT does not set it; recipes list that they do without.
+  const bool recipe = strategy.fused_loss, gpt = scenario.model.mlp == plan::MlpKind::kGelu;
+  if (IsMegatronCore(strategy) && gpt && !recipe) scenario.model.dropout = 0.1;
   ReadOthers(parallel, row, strategy);
   scenario.batch = BatchOf(parallel, strategy, assume);
   PadVocabulary(strategy.tensor, assume, scenario.model);

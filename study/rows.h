@@ -58,9 +58,11 @@ struct Row {
 ///                            overlap_expert where experts cross nodes and stages interleave
 ///                            (overlap_moe_expert_parallel_comm)
 ///   overlap_parameter_gather zero3; zero1 of megatron_core with data overlap
-///   gradients                fp16 in Megatron-LM and Megatron-DeepSpeed runs in fp16, else fp32 but for recipes
+///   gradients                fp16 in Megatron's runs in fp16, else fp32 but for recipes
 ///   vocabulary               padded to a multiple of 128 tp where tp does not divide it
-///   dropout, biases, norms   by framework and MLP: Megatron-LM's dropout 0.1; biases with GeLU outside fsdp; RMS norm
+///   dropout, biases, norms   by framework and MLP: Megatron-LM's dropout 0.1, in megatron_core with GeLU outside
+///   recipes;
+///                            biases with GeLU outside fsdp; RMS norm
 ///                            with gated MLPs
 std::vector<Row> ReadRows(const std::string& path);
 

@@ -13,14 +13,14 @@ plan::Op Product(plan::GemmRole role, int in, int out) {
 plan::Op Tensor(plan::CollectiveKind kind, int in, int out) {
   return {.name = "rows",
           .stream = plan::Stream::kTensor,
-          .kind = plan::Collective{.kind = kind, .group = plan::Group::kTensor},
+          .kind = plan::Collective{.kind = kind, .group = plan::Group::kTensor, .bytes = {}},
           .in = {in},
           .out = {out},
           .after = {}};
 }
 plan::Op Cast(int in, int out) {
   return {.name = "narrow",
-          .kind = plan::Elementwise{.kind = plan::ElementwiseKind::kCast},
+          .kind = plan::Elementwise{.kind = plan::ElementwiseKind::kCast, .read = {}, .written = {}},
           .in = {in},
           .out = {out},
           .after = {}};
