@@ -9,6 +9,7 @@
 #include "base/table.h"
 #include "base/terminal.h"
 #include "base/text.h"
+#include "cli/inference_score.h"
 #include "cli/verb.h"
 #include "cli/version.h"
 #include "study/score.h"
@@ -121,6 +122,7 @@ void Progress(std::size_t done, std::size_t all) {
 
 int RunScore(const Asked& asked) {
   const auto bars = Bars(asked.bars);
+  if (IsInferenceTable(asked.rows)) return RunInferenceScore({asked.rows, asked.csv, bars, asked.json, asked.markdown});
   const bool published = asked.rows.empty();
   const Score score = study::ScoreRows(published ? study::PublishedRows() : study::ReadRows(asked.rows), Progress);
   if (!asked.csv.empty()) {
@@ -147,19 +149,24 @@ int RunScore(const Asked& asked) {
 }  // namespace
 
 Verb ScoreVerb() {
-  return {.name = "score",
-          .summary = "predicts published measurements and says how far off it is",
-          .example = "isochrone score",
-          .declare = [](Options& options) {
-            auto asked = std::make_shared<Asked>();
-            options.Positional(asked->rows, "rows",
-                               "published rows, schema in docs/rows.md; none: the catalogue's published runs", false);
-            options.Flag(asked->markdown, "--markdown", "print the table as Markdown");
-            options.Flag(asked->json, "--json", "print the answer as JSON");
-            options.Text(asked->csv, "--csv", "also write every row to this CSV file");
-            options.Texts(asked->bars, "--at-most", "FAMILY=PERCENT: exit 3 if the family's mean error is larger");
-            return [asked] { return RunScore(*asked); };
-          }};
+  return {
+      .name = "score",
+      .summary = "predicts published measurements and says how far off it is",
+      .example = "isochrone score",
+      .declare = [](Options& options) {
+        auto asked = std::make_shared<Asked>();
+        options.Positional(asked->rows, "rows",
+                           "published rows: training as JSON (docs/rows.md) or generations as CSV (docs/inference.md); "
+                           "none: the catalogue's published runs",
+                           false);
+        options.Flag(asked->markdown, "--markdown", "print the table as Markdown");
+        options.Flag(asked->json, "--json", "print the answer as JSON");
+        options.Text(asked->csv, "--csv", "also write every row to this CSV file");
+        options.Texts(asked->bars, "--at-most",
+                      "FAMILY=PERCENT: exit 3 if the family's mean error is larger; generations: SOURCE/METRIC=PERCENT "
+                      "of the median");
+        return [asked] { return RunScore(*asked); };
+      }};
 }
 
 }  // namespace isochrone::cli

@@ -9,6 +9,7 @@
 #include "plan/catalogue.h"
 #include "plan/scenario_names.h"
 #include "plan/strategy.h"
+#include "study/usual_nodes.h"
 
 namespace isochrone::study {
 namespace {
@@ -97,36 +98,10 @@ Model ModelOf(const Json& object, const std::string& framework, const std::strin
 
 // ---- hardware -------------------------------------------------------------------------------------------------------
 
-/// The usual node of each GPU.
-const std::map<std::string, std::string>& UsualNodes() {
-  static const std::map<std::string, std::string> nodes = {{"v100_sxm2_16gb", "dgx1_v100_16gb"},
-                                                           {"v100_sxm2_32gb", "dgx1_v100_32gb"},
-                                                           {"v100_sxm3_32gb", "dgx_2h"},
-                                                           {"a100_sxm_40gb", "dgx_a100_40gb"},
-                                                           {"a100_sxm_80gb", "dgx_a100_80gb"},
-                                                           {"a100_pcie_40gb", "a100_pcie_40gb_node"},
-                                                           {"a100_pcie_80gb", "a100_pcie_80gb_node"},
-                                                           {"h100_sxm_80gb", "dgx_h100"},
-                                                           {"h100_hbm2e_96gb", "grand_teton_h100_96gb"},
-                                                           {"h800", "hgx_h800"},
-                                                           {"h200_sxm", "hgx_h200"},
-                                                           {"b200_sxm_180gb", "dgx_b200"},
-                                                           {"b300_sxm", "dgx_b300"},
-                                                           {"gb200", "gb200_nvl72"},
-                                                           {"gb300", "gb300_nvl72"},
-                                                           {"a6000", "a6000_node"}};
-  return nodes;
-}
-
 const plan::Node& UsualNode(const Json& gpu, NodeCache& cache) {
   std::vector<std::string> known;
   for (const auto& [name, node] : UsualNodes()) known.push_back(name);
-  const std::string& name = known[gpu.OneOf(known)];
-  auto found = cache.find(name);
-  if (found == cache.end()) {
-    found = cache.emplace(name, plan::ReadNode("hardware/" + UsualNodes().at(name) + ".json")).first;
-  }
-  return found->second;
+  return UsualNodeOf(known[gpu.OneOf(known)], cache);
 }
 
 /// The node with another number of GPUs in its NVLink domain, and network cards in proportion.
