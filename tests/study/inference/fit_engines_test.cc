@@ -22,7 +22,7 @@ double Misfit(const std::vector<const InferenceRow*>& rows, const EngineProfile&
   std::map<std::string, std::pair<double, int>> sums;
   for (const InferenceRow* row : rows) {
     const plan::InferenceScenario& s = *row->scenario;
-    const std::string key = row->key.substr(0, row->key.find(" batch"));
+    const std::string key = row->key.substr(0, row->key.find(" batch"));  // model, GPU, degrees, precision
     if (costs.count(key) == 0)
       costs[key] = costmodel::ReplicaCostOf(s, *costmodel::ProfileOf(s.base.cluster.node.gpu), engine);
     for (const ScoredTime& t : PredictRow(*row, engine, costs[key])) {
@@ -41,16 +41,17 @@ TEST_CASE("no constant of an engine can be moved by a tenth and fit its rows muc
   REQUIRE(path != nullptr);
   const std::vector<InferenceRow> all = ReadInferenceRows(path);
   for (const std::string& name : costmodel::EngineNames()) {
-    std::map<std::string, std::vector<const InferenceRow*>> by_gpu;  // constants may differ by architecture
+    std::map<std::string, std::vector<const InferenceRow*>> by_architecture;
     for (const InferenceRow& row : all) {
       if (!row.scenario || row.scenario->strategy.engine != name) continue;
       const plan::Gpu& gpu = row.scenario->base.cluster.node.gpu;
-      if (costmodel::EngineOf(name, gpu).fitted_rows.count(row.key) > 0) by_gpu[gpu.name].push_back(&row);
+      if (costmodel::EngineOf(name, gpu).fitted_rows.count(row.key) > 0)
+        by_architecture[gpu.architecture].push_back(&row);
     }
-    for (const auto& [gpu, rows] : by_gpu) {
+    for (const auto& [architecture, rows] : by_architecture) {
       const EngineProfile fitted = costmodel::EngineOf(name, rows.front()->scenario->base.cluster.node.gpu);
       const double misfit = Misfit(rows, fitted);
-      std::printf("%-20s %-16s %4zu rows, mean |ln| %.4f\n", name.c_str(), gpu.c_str(), rows.size(), misfit);
+      std::printf("%-20s %-16s %4zu rows, mean |ln| %.4f\n", name.c_str(), architecture.c_str(), rows.size(), misfit);
       CHECK(misfit < 0.35);
       for (Seconds EngineProfile::*member :
            {&EngineProfile::step, &EngineProfile::sequence, &EngineProfile::launch, &EngineProfile::one_shot}) {
