@@ -4,8 +4,9 @@ namespace isochrone::cli {
 
 const std::vector<Verb>& Verbs() {
   static const std::vector<Verb> verbs = {PredictVerb(), SweepVerb(),   RunVerb(),       SampleVerb(),
-                                          CompareVerb(), ExplainVerb(), PlanVerb(),      ScoreVerb(),
-                                          ReportVerb(),  StoreVerb(),   CalibrateVerb(), DemoVerb()};
+                                          CompareVerb(), AdviseVerb(),  ExplainVerb(),   PlanVerb(),
+                                          ScoreVerb(),   ReportVerb(),  StoreVerb(),     CalibrateVerb(),
+                                          DemoVerb()};
   return verbs;
 }
 
