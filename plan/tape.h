@@ -105,8 +105,8 @@ class Tape {
   int Rope(const std::string& name, int qkv);
 
   /// Into a tensor-parallel region: with sequence parallelism gathers rows (and reduce-scatters the gradient); without,
-  /// x itself, whose gradient is all-reduced.
-  int EnterTensorRegion(const std::string& name, int x);
+  /// x itself, whose gradient is all-reduced. `narrow`: what enters is multiplied in the recipe's narrow format.
+  int EnterTensorRegion(const std::string& name, int x, bool narrow = true);
   /// Out of it: reduce-scatter of rows, or all-reduce; the gradient is gathered, or passes.
   int LeaveTensorRegion(const std::string& name, int x);
   /// Rows whole on every tensor rank, cut and brought together again: nothing forward and a gather back, or the
@@ -114,9 +114,9 @@ class Tape {
   /// layers that cannot work on whole rows where sequence parallelism is off.
   int CutRows(const std::string& name, int x);
   int GatherRows(const std::string& name, int x);
-  /// y of `shape` by a collective over `group`; the gradient goes back by `mirror`, with as many bytes.
+  /// y of `shape` by a collective over `group`; the gradient goes back by `mirror`, with `mirror_bytes` times as many.
   int Communicate(const std::string& name, Group group, CollectiveKind kind, CollectiveKind mirror, int x,
-                  std::vector<std::int64_t> shape, Bytes bytes, double imbalance = 1);
+                  std::vector<std::int64_t> shape, Bytes bytes, double imbalance = 1, double mirror_bytes = 1);
 
   /// The op with the operands given; its backward ops come from `backward`, called with the gradient of `out[0]`.
   struct Gradient {
@@ -157,10 +157,15 @@ class Tape {
     bool weight = false, core = false;
   };
 
+  /// Elementwise chains run kernel by kernel: neither the framework nor a compiler fuses them.
+  bool Eager() const { return !context_.strategy->fused_kernels && !context_.strategy->compiled; }
+  /// PyTorch scales 8-bit operands itself, a maximum and a cast; with one scale a tensor the cast comes before the
+  /// gather over tensor ranks, whose bytes it halves. Source  torchao, float8/float8_tensor_parallel.py.
+  bool GathersNarrow() const;
   int NewBuffer(Buffer buffer);
   int Narrowed(int x);
   int NarrowedGradient(int dy);
-  Elementwise CastOf(int from, int to) const;
+  Elementwise CastOf(int from, int to, bool gathered) const;
   void EmitLinearWeight(const std::string& name, Gemm product, int dy, int x, int weight);
   void EmitBiasGradient(const std::string& name, int dy, int bias);
   void EmitCollective(const std::string& name, const Collective& op, int x, int y);

@@ -27,13 +27,14 @@ void Tape::EmitCollective(const std::string& name, const Collective& op, int x, 
 }
 
 int Tape::Communicate(const std::string& name, Group group, CollectiveKind kind, CollectiveKind mirror, int x,
-                      std::vector<std::int64_t> shape, Bytes bytes, double imbalance) {
+                      std::vector<std::int64_t> shape, Bytes bytes, double imbalance, double mirror_bytes) {
   const int y = Activation(name, std::move(shape), At(x).dtype);
   const Collective forward{.kind = kind, .group = group, .bytes = bytes, .dtype = At(x).dtype, .imbalance = imbalance};
   Record({.name = name, .stream = StreamOf(group), .kind = forward, .in = {x}, .out = {y}, .after = {}},
          [=, this](Gradient g) {
            Collective back = forward;
            back.kind = mirror;
+           back.bytes = mirror_bytes * bytes;
            const int dx = NewGradient(x, "." + name);
            EmitCollective(name, back, g.of_output, dx);
            AddGradient(x, dx);
@@ -41,7 +42,12 @@ int Tape::Communicate(const std::string& name, Group group, CollectiveKind kind,
   return y;
 }
 
-int Tape::EnterTensorRegion(const std::string& name, int x) {
+bool Tape::GathersNarrow() const {
+  const Strategy& s = *context_.strategy;
+  return !s.fused_kernels && s.fp8_recipe == "tensorwise" && SizeOf(context_.multiply) < SizeOf(context_.storage);
+}
+
+int Tape::EnterTensorRegion(const std::string& name, int x, bool narrow) {
   if (context_.layout.tp == 1) return x;
   if (!context_.SequenceParallel()) {
     reduced_[x] = name;
@@ -51,14 +57,17 @@ int Tape::EnterTensorRegion(const std::string& name, int x) {
   shape.front() *= context_.layout.tp;
   const int y = Activation(name, shape, context_.storage);
   const Bytes size = At(y).Size();
+  const bool narrows = narrow && GathersNarrow();
+  const Dtype wire = narrows ? context_.multiply : context_.storage;
   gathered_from_[y] = x;
   program_.buffers[static_cast<std::size_t>(y)].kind = BufferKind::kCommunication;
   Record(
       {.name = name,
        .stream = Stream::kTensor,
-       .kind =
-           Collective{
-               .kind = CollectiveKind::kAllGather, .group = Group::kTensor, .bytes = size, .dtype = context_.storage},
+       .kind = Collective{.kind = CollectiveKind::kAllGather,
+                          .group = Group::kTensor,
+                          .bytes = At(y).Elements() * SizeOf(wire),
+                          .dtype = wire},
        .in = {x},
        .out = {y},
        .after = {}},
@@ -92,8 +101,8 @@ int Tape::LeaveTensorRegion(const std::string& name, int x) {
   const Bytes size = At(x).Size();
   if (context_.SequenceParallel()) {
     shape.front() /= context_.layout.tp;
-    return Communicate(name, Group::kTensor, CollectiveKind::kReduceScatter, CollectiveKind::kAllGather, x, shape,
-                       size);
+    return Communicate(name, Group::kTensor, CollectiveKind::kReduceScatter, CollectiveKind::kAllGather, x, shape, size,
+                       1, GathersNarrow() ? SizeOf(context_.multiply) / SizeOf(context_.storage) : 1);
   }
   const int y = Activation(name, shape, context_.storage);
   Record(

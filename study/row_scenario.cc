@@ -59,13 +59,15 @@ plan::MlaSpec MlaOf(const Json& object) {
   return mla;
 }
 
+bool IsFsdp(const std::string& framework) { return framework == "fsdp" || framework == "fsdp2"; }
+
 /// What the schema leaves to the kind of model.
 void SetConventions(const std::string& framework, Model& model) {
   const bool gelu = model.mlp == plan::MlpKind::kGelu,
              gated = model.mlp == plan::MlpKind::kSwiglu || model.mlp == plan::MlpKind::kGeglu;
   model.normalization = gated ? plan::NormKind::kRms : plan::NormKind::kLayer;
   model.position = gelu ? plan::PositionKind::kLearned : plan::PositionKind::kRotary;
-  model.linear_bias = gelu && framework != "fsdp";
+  model.linear_bias = gelu && !IsFsdp(framework);
   model.dropout = framework.starts_with("megatron_lm") ? 0.1 : 0;
 }
 
@@ -149,9 +151,11 @@ class Assumptions {
   Row& row_;
 };
 
+// Rows say "compile" of runs with PyTorch's second FSDP, which came with the compiler.
 std::string FrameworkOf(const Json& parallel, Row& row) {
   const auto stated = Stated(parallel, "framework");
-  const std::string name = stated ? stated->String() : "other";
+  const std::string said = stated ? stated->String() : "other";
+  const std::string name = said == "fsdp" && Stated(parallel, "compile") ? "fsdp2" : said;
   const auto& known = plan::FrameworkNames();
   if (std::find(known.begin(), known.end(), name) != known.end()) return name;
   row.assumed.push_back("framework = other (for " + name + ")");
@@ -198,14 +202,14 @@ void ReadMemory(const Json& parallel, Assumptions& assume, Strategy& s) {
     return;
   }
   const bool one = IsMegatronCore(s) || s.framework == "megatron_deepspeed";
-  s.optimizer_sharding = s.framework == "fsdp" ? assume.Take("zero", "zero3", plan::Sharding::kZero3)
-                         : one                 ? assume.Take("zero", "zero1", plan::Sharding::kZero1)
-                                               : assume.Take("zero", "none", plan::Sharding::kNone);
+  s.optimizer_sharding = IsFsdp(s.framework) ? assume.Take("zero", "zero3", plan::Sharding::kZero3)
+                         : one               ? assume.Take("zero", "zero1", plan::Sharding::kZero1)
+                                             : assume.Take("zero", "none", plan::Sharding::kNone);
 }
 
 void ReadOverlap(const Json& parallel, Assumptions& assume, Strategy& s) {
   s.sequence_parallel = assume.Flag(parallel, "sequence_parallel", s.tensor > 1 && IsMegatronCore(s));
-  s.overlap_data = assume.Flag(parallel, "overlap_data_parallel", IsMegatronCore(s) || s.framework == "fsdp");
+  s.overlap_data = assume.Flag(parallel, "overlap_data_parallel", IsMegatronCore(s) || IsFsdp(s.framework));
   const bool recipe = IsMegatronCore(s) && s.sequence_parallel && s.overlap_data;
   const auto async = Stated(parallel, "async_tp");
   const bool released =
@@ -215,8 +219,10 @@ void ReadOverlap(const Json& parallel, Assumptions& assume, Strategy& s) {
   s.fused_gradient_accumulation =
       s.framework != "megatron_lm_2019" && s.framework != "megatron_lm_2021" && s.framework != "megatron_deepspeed";
   const bool zero1 = s.optimizer_sharding == plan::Sharding::kZero1;
-  s.overlap_parameter_gather =
-      s.optimizer_sharding == plan::Sharding::kZero3 || (zero1 && IsMegatronCore(s) && s.overlap_data);
+  s.overlap_parameter_gather = (s.optimizer_sharding == plan::Sharding::kZero3 && s.overlap_data) ||
+                               (zero1 && IsMegatronCore(s) && s.overlap_data);
+  // Megatron-LM's fused softmax came in 2020; PyTorch has none of these kernels.
+  s.fused_kernels = s.framework != "fsdp2" && s.framework != "megatron_lm_2019";
 }
 
 plan::Dtype DtypeOf(const Json& value, const std::vector<std::string>& legal) {

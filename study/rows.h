@@ -48,7 +48,8 @@ struct Row {
 ///   overlap_tensor           async_tp where given; else megatron_core with sequence parallelism and data overlap, as
 ///   its
 ///                            release recipes run
-///   overlap_parameter_gather zero3; zero1 of megatron_core with data overlap
+///   overlap_parameter_gather zero3 or zero1 of megatron_core, with data overlap
+///   framework                fsdp2 for fsdp rows that say whether a compiler ran; its kernels are not fused by hand
 ///   gradients                fp16 in Megatron-LM and Megatron-DeepSpeed runs in fp16, else fp32
 ///   vocabulary               padded to a multiple of 128 tp where tp does not divide it
 ///   dropout, biases, norms   by framework and MLP: Megatron-LM's dropout 0.1; biases with GeLU outside fsdp; RMS norm

@@ -5,7 +5,7 @@ namespace isochrone::plan {
 void LossPart(Tape& tape, int x, int table) {
   const LayerContext& c = tape.context();
   const std::int64_t columns = tape.At(table).shape.front(), tokens = c.Tokens();
-  const int full = tape.EnterTensorRegion("head_gather", tape.Norm("final_norm", x));
+  const int full = tape.EnterTensorRegion("head_gather", tape.Norm("final_norm", x), false);
   const int logits = tape.Linear("logits", full, table, -1, false);
   const int labels = tape.Input("labels", {tokens}, Dtype::kInt32);
   // Megatron keeps the softmax in fp32; the statistics that cross tensor ranks are three numbers a token: maximum, sum
