@@ -6,6 +6,8 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/text.h"
+#include "cli/calibrate_framework.h"
 #include "cli/verb.h"
 
 namespace isochrone::cli {
@@ -15,6 +17,8 @@ struct Asked {
   std::string gpu, out;
   std::vector<std::string> tables;
   int samples = 2400, folds = 5;
+  bool framework = false;
+  study::FrameworkFitRequest fit;
 };
 
 std::string Today() {
@@ -24,7 +28,21 @@ std::string Today() {
   return text;
 }
 
+int FitFramework(const Asked& asked) {
+  study::FrameworkFitRequest request = asked.fit;
+  request.framework = asked.gpu;
+  if (asked.tables.size() != 1)
+    throw Error("calibrate --framework " + asked.gpu, "needs one file of rows", "docs/rows.md has the schema");
+  const std::string& rows = asked.tables.front();
+  request.command = "isochrone calibrate --framework " + asked.gpu + " " + rows.substr(rows.rfind('/') + 1);
+  for (const std::string& name : request.constants) request.command += " --constant " + name;
+  for (const std::string& name : request.families) request.command += " --family " + name;
+  if (request.every > 1) request.command += " --every " + std::to_string(request.every);
+  return CalibrateFramework(request, rows, asked.out);
+}
+
 int Calibrate(const Asked& asked) {
+  if (asked.framework) return FitFramework(asked);
   costmodel::CalibrationRequest request;
   request.gpu = plan::ReadGpu(asked.gpu);
   request.start = *costmodel::ProfileOf(request.gpu);
@@ -49,20 +67,28 @@ int Calibrate(const Asked& asked) {
 }  // namespace
 
 Verb CalibrateVerb() {
-  return {.name = "calibrate",
-          .summary = "fits a GPU's efficiency profile to tables of measured kernels",
-          .example = "isochrone calibrate hardware/a100_sxm_80gb.json gemm_perf.csv --out profile.json",
-          .declare = [](Options& options) {
-            auto asked = std::make_shared<Asked>();
-            options.Positional(asked->gpu, "gpu", "a GPU of the catalogue, or a file");
-            options.Positionals(asked->tables, "tables",
-                                "CSV files of measured kernels; costmodel/calibrate/samples.h lists the forms");
-            options.Text(asked->out, "--out", "write the profile to this file");
-            options.Whole(asked->samples, "--samples", 20, 1000000,
-                          "at most so many samples a curve, thinned evenly over size");
-            options.Whole(asked->folds, "--folds", 0, 20, "of the cross-validation; 0: none");
-            return [asked] { return Calibrate(*asked); };
-          }};
+  return {
+      .name = "calibrate",
+      .summary = "fits a GPU's efficiency profile to measured kernels, or a framework's to published steps",
+      .example = "isochrone calibrate hardware/a100_sxm_80gb.json gemm_perf.csv --out profile.json",
+      .declare = [](Options& options) {
+        auto asked = std::make_shared<Asked>();
+        options.Positional(asked->gpu, "gpu", "a GPU of the catalogue, or a file; with --framework a framework");
+        options.Positionals(
+            asked->tables, "tables",
+            "CSV files of measured kernels, forms in costmodel/calibrate/samples.h; or rows, schema in docs/rows.md");
+        options.Text(asked->out, "--out", "write the profile to this file");
+        options.Whole(asked->samples, "--samples", 20, 1000000,
+                      "at most so many samples a curve, thinned evenly over size");
+        options.Whole(asked->folds, "--folds", 0, 20, "of the cross-validation; 0: none");
+        options.Flag(asked->framework, "--framework",
+                     "fit the profile of a framework, named in place of the GPU, to a file of published rows");
+        options.Texts(asked->fit.constants, "--constant",
+                      "with --framework: one to fit, up to four; none: the spread only");
+        options.Texts(asked->fit.families, "--family", "with --framework: take rows of this family only");
+        options.Whole(asked->fit.every, "--every", 1, 1000, "with --framework: take the first of so many rows");
+        return [asked] { return Calibrate(*asked); };
+      }};
 }
 
 }  // namespace isochrone::cli

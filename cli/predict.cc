@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "cli/answer.h"
+#include "cli/inference_answer.h"
 #include "cli/inputs.h"
 #include "cli/verb.h"
 #include "plan/scenario.h"
@@ -17,6 +18,7 @@ struct Asked {
 };
 
 int Predict(const Asked& asked) {
+  if (AsksAboutInference(asked.scenario)) return AnswerInference(asked.scenario, asked.json);
   const plan::Scenario scenario = plan::ReadScenario(asked.scenario);
   const bool traced = !asked.trace.empty();
   const study::Prediction p =
@@ -36,7 +38,7 @@ int Predict(const Asked& asked) {
 
 Verb PredictVerb() {
   return {.name = "predict",
-          .summary = "how long one step takes, what fits, where the time goes",
+          .summary = "how long one step takes, or one generation, what fits, where the time goes",
           .example = "isochrone predict scenarios/examples/gpt3_on_64_a100.json",
           .declare = [](Options& options) {
             auto asked = std::make_shared<Asked>();

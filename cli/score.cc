@@ -9,8 +9,10 @@
 #include "base/table.h"
 #include "base/terminal.h"
 #include "base/text.h"
+#include "cli/inference_score.h"
 #include "cli/verb.h"
 #include "cli/version.h"
+#include "study/bars.h"
 #include "study/score.h"
 
 namespace isochrone::cli {
@@ -24,6 +26,7 @@ using study::ScoredRow;
 struct Asked {
   std::string rows, csv;
   std::vector<std::string> bars;
+  std::string bars_file;
   bool json = false, markdown = false;
 };
 
@@ -38,14 +41,15 @@ Table FamilyTable(const Score& score) {
                {"max_ape_pct", "worst", "%"},
                {"regret_pct", "regret", "%"},
                {"coverage_pct", "coverage", "%"},
-               {"interval_width_pct", "width", "%"}});
+               {"interval_width_pct", "width", "%"},
+               {"winkler_pct", "Winkler", "%"}});
   for (const FamilyScore& f : score.families) {
     auto percent = [](double ratio) { return Number{100 * ratio, 1}; };
     const bool any = f.scored > 0;
     auto known = [&](double ratio, bool has) { return has ? Cell(percent(ratio)) : Cell(std::monostate{}); };
     table.AddRow({f.family, f.role, std::int64_t{f.rows}, std::int64_t{f.scored}, known(f.mean, any),
                   known(f.median, any), known(f.bias, any), known(f.worst, any), known(f.regret, f.groups > 0),
-                  known(f.coverage, any), known(f.width, any)});
+                  known(f.coverage, any), known(f.width, any), known(f.winkler, any)});
   }
   return table;
 }
@@ -60,12 +64,14 @@ Table RowTable(const Score& score) {
                {"error_pct", "error", "%"},
                {"low_s", "low", "s"},
                {"high_s", "high", "s"},
+               {"unmeasured_pct", "unmeasured", "%"},
                {"reason", "reason", "", Align::kLeft}});
   for (const ScoredRow& r : score.rows) {
     const bool scored = r.status == "scored";
     auto known = [&](double v) { return scored ? Cell(Number{v, 3}) : Cell(std::monostate{}); };
     table.AddRow({r.id, r.family, r.role, r.status, known(r.predicted_s), Number{r.measured_s, 3},
-                  known(scored ? 100 * r.Error() : 0), known(r.low_s), known(r.high_s), r.reason});
+                  known(scored ? 100 * r.Error() : 0), known(r.low_s), known(r.high_s),
+                  scored ? Cell(Number{100 * r.unmeasured, 0}) : Cell(std::monostate{}), r.reason});
   }
   return table;
 }
@@ -113,6 +119,49 @@ bool BarsHold(const Score& score, const std::map<std::string, double>& bars) {
   return hold;
 }
 
+std::string AskedOf(const study::Bar& bar) {
+  std::string text;
+  const auto say = [&](const std::string& what) { text += (text.empty() ? "" : ", ") + what; };
+  if (bar.mean) say("mean " + Percent(*bar.mean));
+  if (bar.worst) say("worst " + Percent(*bar.worst));
+  if (bar.coverage_least) say("coverage " + Percent(*bar.coverage_least, 0) + " to " + Percent(*bar.coverage_most, 0));
+  return text;
+}
+
+Table BarTable(const std::vector<study::BarResult>& results) {
+  Table table({{"bar", "bar", "", Align::kLeft},
+               {"asked", "at most", "", Align::kLeft},
+               {"rows", "held-out rows"},
+               {"mape_pct", "mean error", "%"},
+               {"max_ape_pct", "worst", "%"},
+               {"coverage_pct", "coverage", "%"},
+               {"reached", "reached", "", Align::kLeft}});
+  for (const study::BarResult& r : results) {
+    const auto known = [&](double ratio) { return r.rows > 0 ? Cell(Number{100 * ratio, 1}) : Cell(std::monostate{}); };
+    table.AddRow({r.bar.name, AskedOf(r.bar), std::int64_t{r.rows}, known(r.mean), known(r.worst), known(r.coverage),
+                  std::string(r.rows == 0 ? "no rows"
+                              : r.reached ? "yes"
+                                          : "no")});
+  }
+  return table;
+}
+
+/// Prints the bars and says whether all that have rows are reached.
+bool BarsOfFileHold(const Score& score, const Asked& asked) {
+  if (asked.bars_file.empty()) return true;
+  const std::vector<study::BarResult> results = study::Judge(study::ReadBars(asked.bars_file), score);
+  bool hold = true, any = false;
+  for (const study::BarResult& r : results) {
+    any = any || r.rows > 0;
+    hold = hold && (r.rows == 0 || r.reached);
+  }
+  if (!any)
+    throw Error("--bars " + asked.bars_file, "names no family that was scored", "see the families without --bars");
+  const Table table = BarTable(results);
+  if (!asked.json) std::printf("%s\n", (asked.markdown ? table.Markdown() : table.Text()).c_str());
+  return hold;
+}
+
 void Progress(std::size_t done, std::size_t all) {
   static const bool terminal = TerminalOf(stderr).is_terminal;
   if (!terminal) return;
@@ -121,6 +170,7 @@ void Progress(std::size_t done, std::size_t all) {
 
 int RunScore(const Asked& asked) {
   const auto bars = Bars(asked.bars);
+  if (IsInferenceTable(asked.rows)) return RunInferenceScore({asked.rows, asked.csv, bars, asked.json, asked.markdown});
   const bool published = asked.rows.empty();
   const Score score = study::ScoreRows(published ? study::PublishedRows() : study::ReadRows(asked.rows), Progress);
   if (!asked.csv.empty()) {
@@ -129,11 +179,12 @@ int RunScore(const Asked& asked) {
     if (!out.flush())
       throw Error("--csv " + asked.csv, "cannot be written", "name a file in a folder that exists and can be written");
   }
+  const bool bars_only = asked.markdown && !asked.bars_file.empty();
   if (asked.json) {
     std::fputs(ScoreJson(score, "isochrone score" + (published ? "" : " " + asked.rows)).c_str(), stdout);
-  } else if (asked.markdown) {
+  } else if (asked.markdown && !bars_only) {
     std::fputs((published ? RowTable(score) : FamilyTable(score)).Markdown().c_str(), stdout);
-  } else {
+  } else if (!bars_only) {
     std::printf("%s\n", (published ? RowTable(score) : FamilyTable(score)).Text().c_str());
     std::map<std::string, int> reasons;
     for (const ScoredRow& r : score.rows) {
@@ -141,25 +192,34 @@ int RunScore(const Asked& asked) {
     }
     for (const auto& [reason, n] : reasons) std::printf("skipped %d of %s\n", n, reason.c_str());
   }
-  return BarsHold(score, bars) ? kAnswered : kDiffers;
+  const bool file_holds = BarsOfFileHold(score, asked);
+  return BarsHold(score, bars) && file_holds ? kAnswered : kDiffers;
 }
 
 }  // namespace
 
 Verb ScoreVerb() {
-  return {.name = "score",
-          .summary = "predicts published measurements and says how far off it is",
-          .example = "isochrone score",
-          .declare = [](Options& options) {
-            auto asked = std::make_shared<Asked>();
-            options.Positional(asked->rows, "rows",
-                               "published rows, schema in docs/rows.md; none: the catalogue's published runs", false);
-            options.Flag(asked->markdown, "--markdown", "print the table as Markdown");
-            options.Flag(asked->json, "--json", "print the answer as JSON");
-            options.Text(asked->csv, "--csv", "also write every row to this CSV file");
-            options.Texts(asked->bars, "--at-most", "FAMILY=PERCENT: exit 3 if the family's mean error is larger");
-            return [asked] { return RunScore(*asked); };
-          }};
+  return {
+      .name = "score",
+      .summary = "predicts published measurements and says how far off it is",
+      .example = "isochrone score",
+      .declare = [](Options& options) {
+        auto asked = std::make_shared<Asked>();
+        options.Positional(asked->rows, "rows",
+                           "published rows: training as JSON (docs/rows.md) or generations as CSV (docs/inference.md); "
+                           "none: the catalogue's published runs",
+                           false);
+        options.Flag(asked->markdown, "--markdown", "print the table as Markdown");
+        options.Flag(asked->json, "--json", "print the answer as JSON");
+        options.Text(asked->csv, "--csv", "also write every row to this CSV file");
+        options.Texts(asked->bars, "--at-most",
+                      "FAMILY=PERCENT: exit 3 if the family's mean error is larger; generations: SOURCE/METRIC=PERCENT "
+                      "of the median");
+        options.Text(asked->bars_file, "--bars",
+                     "a file of bars, keys in docs/rows.md: print which are reached, exit 3 if one is missed; with "
+                     "--markdown that table alone");
+        return [asked] { return RunScore(*asked); };
+      }};
 }
 
 }  // namespace isochrone::cli

@@ -37,5 +37,6 @@ Verb CalibrateVerb();
 Verb RunVerb();
 Verb SampleVerb();
 Verb CompareVerb();
+Verb AdviseVerb();
 
 }  // namespace isochrone::cli

@@ -3,9 +3,9 @@
 namespace isochrone::cli {
 
 const std::vector<Verb>& Verbs() {
-  static const std::vector<Verb> verbs = {PredictVerb(), SweepVerb(),   RunVerb(),       SampleVerb(),
-                                          CompareVerb(), ExplainVerb(), PlanVerb(),      ScoreVerb(),
-                                          ReportVerb(),  StoreVerb(),   CalibrateVerb(), DemoVerb()};
+  static const std::vector<Verb> verbs = {PredictVerb(), SweepVerb(),     RunVerb(),  SampleVerb(), CompareVerb(),
+                                          AdviseVerb(),  ExplainVerb(),   PlanVerb(), ScoreVerb(),  ReportVerb(),
+                                          StoreVerb(),   CalibrateVerb(), DemoVerb()};
   return verbs;
 }
 

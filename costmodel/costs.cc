@@ -18,6 +18,13 @@ struct Overloaded : Ts... {
   using Ts::operator()...;
 };
 
+// Where a framework hands a gather its result as a list of one tensor a rank, the host prepares and copies each.
+Seconds HostOfGather(const plan::OpKind& kind, const plan::Layout& layout, const FrameworkProfile& framework) {
+  const auto* collective = std::get_if<plan::Collective>(&kind);
+  const bool sharded = collective && collective->group == plan::Group::kShard;
+  return sharded ? layout.Shard() * framework.gather_rank : Seconds(0);
+}
+
 BytesPerSecond HostLink(const plan::Node& node, plan::TransferKind kind) {
   switch (kind) {
     case plan::TransferKind::kToHost:
@@ -104,7 +111,11 @@ auto Costs::Price(const plan::OpKind& kind, const Use& use) const {
                        price.kernels);
           },
           [&](const plan::Softmax& op) { return streamed(op); },
-          [&](const plan::Normalization& op) { return streamed(op); },
+          [&](const plan::Normalization& op) {
+            const bool eager = !strategy_.fused_kernels && !strategy_.compiled;
+            const StreamPrice price = PriceOf(op, gpu, profile_.memory, eager);
+            return use(price, profile_.memory.source, price.kernels);
+          },
           [&](const plan::Elementwise& op) { return streamed(op); },
           [&](const plan::Embedding& op) { return streamed(op); },
           [&](const plan::CrossEntropy& op) { return streamed(op); },
@@ -125,12 +136,14 @@ auto Costs::Price(const plan::OpKind& kind, const Use& use) const {
 double Costs::Slowdown(const plan::OpKind& kind, int kernels) const {
   const auto* collective = std::get_if<plan::Collective>(&kind);
   if (collective && collective->group == plan::Group::kTensor) return framework_.tensor_communication;
-  return kernels > 0 ? framework_.kernel_time : 1;
+  const double attention = std::holds_alternative<plan::Attention>(kind) ? framework_.attention_time : 1;
+  return kernels > 0 ? framework_.kernel_time * attention : 1;
 }
 
 Seconds Costs::TimeOf(const plan::OpKind& kind) const {
   return Price(kind, [&](const auto& price, const Source&, int kernels) {
-    return Max(Slowdown(kind, kernels) * price.total, kernels * framework_.launch);
+    return Max(Slowdown(kind, kernels) * price.total, kernels * framework_.launch) +
+           HostOfGather(kind, layout_, framework_);
   });
 }
 
@@ -141,6 +154,10 @@ std::vector<Term> Costs::Explain(const plan::Op& op) const {
     if (slowdown != 1)
       terms.push_back({"framework", "(factor - 1) time alone", "factor = " + ThreeDigits(slowdown),
                        (slowdown - 1) * price.total, framework_.source});
+    const Seconds list = HostOfGather(op.kind, layout_, framework_);
+    if (list.value > 0)
+      terms.push_back(
+          {"host", "ranks time of one rank's tensor", "ranks = " + Grouped(layout_.Shard()), list, framework_.source});
     const Seconds floor = kernels * framework_.launch, time = slowdown * price.total;
     if (time < floor)
       terms.push_back({"host", "kernels launch - time on the GPU", "kernels = " + Grouped(kernels), floor - time,

@@ -36,9 +36,13 @@ StreamPrice PriceOf(const plan::Softmax& op, const plan::Gpu& gpu, const MemoryC
   return Stream(passes * once, curve.reduction_over_peak, gpu, curve);
 }
 
-StreamPrice PriceOf(const plan::Normalization& op, const plan::Gpu& gpu, const MemoryCurve& curve) {
+StreamPrice PriceOf(const plan::Normalization& op, const plan::Gpu& gpu, const MemoryCurve& curve, bool eager) {
   const Bytes once = Cells(op.rows, op.columns) * plan::SizeOf(op.dtype);
   const bool forward = op.pass == plan::Pass::kForward;
+  if (eager && op.kind == plan::NormKind::kRms) {
+    const double bytes = forward ? 36 : 76;  // an element, whatever its format
+    return Stream(Bytes(bytes * Cells(op.rows, op.columns)), curve.elementwise_over_peak, gpu, curve, forward ? 6 : 11);
+  }
   return Stream((forward ? 2.0 : 4.0) * once, curve.reduction_over_peak, gpu, curve, forward ? 1 : 2);
 }
 

@@ -25,7 +25,8 @@ struct StreamPrice {
 ///                    backward 3 T (causal 2 T); unfused adds a scale and a mask pass, 2 T each and direction
 ///   normalisation    forward 2 (T, H); backward 4 (T, H): input and gradient read, gradient written, and as much again
 ///   as
-///                    one of them for the parameters' sums
+///                    one of them for the parameters' sums; eager (RMS in fp32 maps: cast, square, mean, scale, cast,
+///                    weight) forward 36 and backward 76 bytes an element
 ///   embedding        forward 2 (T, H); backward reads (T, H), clears and adds the dense (rows, H) gradient
 ///   cross entropy    per logit: unfused forward 32 bytes (cast to fp32, maximum, shift, exponential, sum, divide),
 ///                    backward 14 bytes (scale in fp32, cast back); fused: read twice, written once
@@ -33,7 +34,8 @@ struct StreamPrice {
 /// Source  Kernel lists: Megatron-LM (fused_softmax, vocab_parallel_cross_entropy); f fitted, see profile.h.
 StreamPrice PriceOf(const plan::Elementwise& op, const plan::Gpu& gpu, const MemoryCurve& curve);
 StreamPrice PriceOf(const plan::Softmax& op, const plan::Gpu& gpu, const MemoryCurve& curve);
-StreamPrice PriceOf(const plan::Normalization& op, const plan::Gpu& gpu, const MemoryCurve& curve);
+/// `eager`: RMS normalisation kernel by kernel.
+StreamPrice PriceOf(const plan::Normalization& op, const plan::Gpu& gpu, const MemoryCurve& curve, bool eager = false);
 StreamPrice PriceOf(const plan::Embedding& op, const plan::Gpu& gpu, const MemoryCurve& curve);
 StreamPrice PriceOf(const plan::CrossEntropy& op, const plan::Gpu& gpu, const MemoryCurve& curve);
 StreamPrice PriceOf(const plan::OptimizerUpdate& op, const plan::Gpu& gpu, const MemoryCurve& curve);

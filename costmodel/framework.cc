@@ -1,6 +1,10 @@
 #include "costmodel/framework.h"
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <mutex>
@@ -9,23 +13,37 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/text.h"
+#include "plan/scenario_names.h"
 
 namespace isochrone::costmodel {
 
 namespace {
 
-const std::vector<std::string> kNames = {
-    "megatron_lm_2019", "megatron_lm_2021", "megatron_lm_2022", "megatron_core", "megatron_deepspeed", "fsdp", "other"};
+constexpr std::size_t kMostConstants = 4;
+
+/// To four significant digits.
+double Rounded(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", value);
+  return std::strtod(text, nullptr);
+}
 
 void ReadConstants(const std::string& name, FrameworkProfile& profile) {
   const Json json = Json::File(plan::CatalogueFolder() + "/profiles/frameworks/" + name + ".json");
-  json.Allow({"kernel_time", "tensor_communication", "launch_us", "step_ms", "spread", "spread_source", "fitted_rows",
-              "source", "measured"});
-  profile.kernel_time = json.At("kernel_time").Number(0.5, 4);
-  profile.tensor_communication = json.At("tensor_communication").Number(0.5, 10);
-  profile.launch = Seconds(json.At("launch_us").Number(0, 1e4) * 1e-6);
-  profile.step = Seconds(json.At("step_ms").Number(0, 1e5) * 1e-3);
+  std::vector<std::string> known = {"spread", "spread_source", "fitted_rows", "source", "measured"};
+  std::size_t stated = 0;
+  for (const FrameworkConstant& constant : FrameworkConstants()) {
+    known.push_back(constant.name);
+    if (!json.Has(constant.name)) continue;
+    constant.set(profile, json.At(constant.name).Number(constant.least, constant.most));
+    ++stated;
+  }
+  json.Allow(known);
+  if (stated > kMostConstants) json.Fail("states more than four constants", "leave out what is neutral");
   profile.spread = json.At("spread").Number(0, 1);
+  profile.spread_source = json.At("spread_source").String();
+  for (const Json& id : json.At("fitted_rows").Items()) profile.fitted_rows.push_back(id.String());
   profile.source = {json.At("source").String(), json.At("measured").Bool()};
 }
 
@@ -61,17 +79,50 @@ FrameworkProfile Cached(const std::string& name, const plan::Gpu& gpu) {
 
 FrameworkProfile FrameworkOf(const std::string& framework, const plan::Gpu& gpu, bool compiled,
                              plan::Sharding sharding) {
-  if (std::find(kNames.begin(), kNames.end(), framework) == kNames.end()) {
-    const std::string near = Nearest(framework, kNames);
+  const std::vector<std::string>& names = plan::FrameworkNames();
+  if (std::find(names.begin(), names.end(), framework) == names.end()) {
+    const std::string near = Nearest(framework, names);
     throw Error("strategy/framework = \"" + framework + "\"", "is no known framework",
-                near.empty() ? "try " + JoinedWith(kNames, "or") : "did you mean \"" + near + "\"?");
+                near.empty() ? "try " + JoinedWith(names, "or") : "did you mean \"" + near + "\"?");
   }
   const bool own_engine = framework == "megatron_deepspeed" && sharding == plan::Sharding::kNone;
   FrameworkProfile profile = Cached(own_engine ? "megatron_lm_2021" : framework, gpu);
-  // Eager FSDP of 2023 came with version 1 kernels in Triton; compiled FSDP calls the library's version 2.
+  // Eager FSDP of 2023 came with version 1 kernels in Triton; since, PyTorch's own call is the library's version 2.
   if (framework == "fsdp") profile.flash = compiled ? FlashGeneration::kFlash2 : FlashGeneration::kFlash1;
+  if (framework == "fsdp2") profile.flash = FlashGeneration::kFlash2;
   if (gpu.architecture == "ampere" && profile.flash == FlashGeneration::kBest) profile.flash = FlashGeneration::kFlash2;
   return profile;
+}
+
+const std::vector<FrameworkConstant>& FrameworkConstants() {
+  using P = FrameworkProfile;
+  static const std::vector<FrameworkConstant> constants = {
+      {"kernel_time", 1, 0.5, 4, [](const P& p) { return p.kernel_time; }, [](P& p, double v) { p.kernel_time = v; }},
+      {"tensor_communication", 1, 0.5, 10, [](const P& p) { return p.tensor_communication; },
+       [](P& p, double v) { p.tensor_communication = v; }},
+      {"attention_time", 1, 0.2, 5, [](const P& p) { return p.attention_time; },
+       [](P& p, double v) { p.attention_time = v; }},
+      {"launch_us", 0, 0, 1e4, [](const P& p) { return p.launch.value * 1e6; },
+       [](P& p, double v) { p.launch = Seconds(v * 1e-6); }},
+      {"gather_rank_us", 0, 0, 1e3, [](const P& p) { return p.gather_rank.value * 1e6; },
+       [](P& p, double v) { p.gather_rank = Seconds(v * 1e-6); }},
+      {"step_ms", 0, 0, 1e5, [](const P& p) { return p.step.value * 1e3; },
+       [](P& p, double v) { p.step = Seconds(v * 1e-3); }}};
+  return constants;
+}
+
+std::string Print(const FrameworkProfile& profile) {
+  nlohmann::ordered_json json;
+  for (const FrameworkConstant& constant : FrameworkConstants()) {
+    const double value = constant.get(profile);
+    if (value != constant.neutral) json[constant.name] = Rounded(value);
+  }
+  json["source"] = profile.source.text;
+  json["measured"] = profile.source.measured;
+  json["spread"] = Rounded(profile.spread);
+  json["spread_source"] = profile.spread_source;
+  json["fitted_rows"] = profile.fitted_rows;
+  return json.dump(2) + "\n";
 }
 
 std::set<std::string> FittedRows() {

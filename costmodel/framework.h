@@ -2,6 +2,7 @@
 
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/units.h"
 #include "costmodel/attention.h"
@@ -19,10 +20,14 @@ struct FrameworkProfile {
   Source sustained_source;
   double kernel_time = 1;           // of the time of the same kernels alone: gaps, waits and contention between them
   double tensor_communication = 1;  // of the time of the same collectives alone
+  double attention_time = 1;        // of the time of the same fused attention kernels
   Seconds launch;                   // least time between two kernels: the host enqueues no faster
+  Seconds gather_rank;              // host time of a gather or reduction of sharded state, for each rank of its group
   Seconds step;                     // host time per step: launch of the step, data loading, logging
   FlashGeneration flash = FlashGeneration::kBest;
   double spread = 0.2;  // relative half-width that holds 80 % of measured steps
+  std::string spread_source;
+  std::vector<std::string> fitted_rows;
   Source source;
 };
 
@@ -30,6 +35,19 @@ struct FrameworkProfile {
 /// has the profile of megatron_lm_2021. Throws Error with the known names.
 FrameworkProfile FrameworkOf(const std::string& framework, const plan::Gpu& gpu, bool compiled,
                              plan::Sharding sharding);
+
+/// One constant of a framework profile, by the name and in the unit that its file has. A file states those that differ
+/// from neutral, four at most.
+struct FrameworkConstant {
+  std::string name;
+  double neutral, least, most;
+  double (*get)(const FrameworkProfile&);
+  void (*set)(FrameworkProfile&, double);
+};
+const std::vector<FrameworkConstant>& FrameworkConstants();
+
+/// The document of `profile` as profiles/frameworks holds it, which FrameworkOf reads.
+std::string Print(const FrameworkProfile& profile);
 
 /// Ids of the published rows that any framework profile or sustained clock of the catalogue was fitted to.
 std::set<std::string> FittedRows();

@@ -53,9 +53,14 @@ const Names& OptimizerNames() {
   return names;
 }
 const Names& FrameworkNames() {
-  static const Names names = {
-      "megatron_core", "megatron_lm_2019", "megatron_lm_2021", "megatron_lm_2022", "megatron_deepspeed", "fsdp",
-      "other"};
+  static const Names names = {"megatron_core",
+                              "megatron_lm_2019",
+                              "megatron_lm_2021",
+                              "megatron_lm_2022",
+                              "megatron_deepspeed",
+                              "fsdp",
+                              "fsdp2",
+                              "other"};
   return names;
 }
 const Names& Fp8RecipeNames() {

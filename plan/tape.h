@@ -116,9 +116,9 @@ class Tape {
   /// layers that cannot work on whole rows where sequence parallelism is off.
   int CutRows(const std::string& name, int x);
   int GatherRows(const std::string& name, int x);
-  /// y of `shape` by a collective over `group`; the gradient goes back by `mirror`, with as many bytes.
+  /// y of `shape` by a collective over `group`; the gradient goes back by `mirror`, with `mirror_bytes` times as many.
   int Communicate(const std::string& name, Group group, CollectiveKind kind, CollectiveKind mirror, int x,
-                  std::vector<std::int64_t> shape, Bytes bytes, double imbalance = 1);
+                  std::vector<std::int64_t> shape, Bytes bytes, double imbalance = 1, double mirror_bytes = 1);
 
   /// The op with the operands given; its backward ops come from `backward`, called with the gradient of `out[0]`.
   struct Gradient {
@@ -159,12 +159,18 @@ class Tape {
     bool weight = false, core = false;
   };
 
+  /// Elementwise chains run kernel by kernel: neither the framework nor a compiler fuses them.
+  bool Eager() const { return !context_.strategy->fused_kernels && !context_.strategy->compiled; }
+  /// Transformer Engine narrows rows before it gathers them over tensor ranks. PyTorch scales 8-bit operands itself, a
+  /// maximum and a cast, and does so before the gather with one scale a tensor only.
+  /// Source  Transformer Engine, module/_common.py; torchao, float8/float8_tensor_parallel.py.
+  bool GathersNarrow() const;
   int NewBuffer(Buffer buffer);
   /// Bytes of `buffer` on the wire, and the format that they have there.
   Collective Gathered(int buffer, Wire wire) const;
   int Narrowed(int x);
   int NarrowedGradient(int dy);
-  Elementwise CastOf(int from, int to) const;
+  Elementwise CastOf(int from, int to, bool gathered) const;
   void EmitLinearWeight(const std::string& name, Gemm product, int dy, int x, int weight);
   void EmitBiasGradient(const std::string& name, int dy, int bias);
   void EmitCollective(const std::string& name, const Collective& op, int x, int y);

@@ -27,13 +27,14 @@ void Tape::EmitCollective(const std::string& name, const Collective& op, int x, 
 }
 
 int Tape::Communicate(const std::string& name, Group group, CollectiveKind kind, CollectiveKind mirror, int x,
-                      std::vector<std::int64_t> shape, Bytes bytes, double imbalance) {
+                      std::vector<std::int64_t> shape, Bytes bytes, double imbalance, double mirror_bytes) {
   const int y = Activation(name, std::move(shape), At(x).dtype);
   const Collective forward{.kind = kind, .group = group, .bytes = bytes, .dtype = At(x).dtype, .imbalance = imbalance};
   Record({.name = name, .stream = StreamOf(group), .kind = forward, .in = {x}, .out = {y}, .after = {}},
          [=, this](Gradient g) {
            Collective back = forward;
            back.kind = mirror;
+           back.bytes = mirror_bytes * bytes;
            const int dx = NewGradient(x, "." + name);
            EmitCollective(name, back, g.of_output, dx);
            AddGradient(x, dx);
@@ -41,9 +42,14 @@ int Tape::Communicate(const std::string& name, Group group, CollectiveKind kind,
   return y;
 }
 
+bool Tape::GathersNarrow() const {
+  const Strategy& s = *context_.strategy;
+  if (SizeOf(context_.multiply) >= SizeOf(context_.storage)) return false;
+  return s.fused_kernels || s.fp8_recipe == "tensorwise";
+}
+
 Collective Tape::Gathered(int buffer, Wire wire) const {
-  const Dtype narrow = SizeOf(context_.multiply) < SizeOf(context_.storage) ? context_.multiply : context_.storage;
-  const Dtype dtype = wire == Wire::kMultiply ? narrow : At(buffer).dtype;
+  const Dtype dtype = wire == Wire::kMultiply && GathersNarrow() ? context_.multiply : At(buffer).dtype;
   return {.kind = CollectiveKind::kAllGather,
           .group = Group::kTensor,
           .bytes = At(buffer).Elements() * SizeOf(dtype),

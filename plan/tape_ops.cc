@@ -119,9 +119,9 @@ int Tape::Narrowed(int x) {
   const auto it = cast_.find(x);
   if (it != cast_.end()) return it->second;
   const int narrow = Activation(At(x).name + ".8bit", At(x).shape, context_.multiply);
-  Elementwise cast = CastOf(x, narrow);
+  Elementwise cast = CastOf(x, narrow, gathered_from_.count(x) > 0);
   // The normalisation before a product writes the narrow forms itself: two of one byte in place of one of two.
-  const int from = gathered_from_.count(x) ? gathered_from_[x] : x;
+  const int from = !context_.strategy->fused_kernels ? -1 : gathered_from_.count(x) ? gathered_from_[x] : x;
   for (const Node& node : nodes_) {
     if (node.op.out.front() == from && std::holds_alternative<Normalization>(node.op.kind))
       cast.read = cast.written = Bytes(0);
@@ -133,18 +133,25 @@ int Tape::Narrowed(int x) {
 
 int Tape::NarrowedGradient(int dy) {
   const int narrow = Activation(At(dy).name + ".8bit", At(dy).shape, context_.multiply);
-  EmitInputGradient({.name = At(narrow).name, .kind = CastOf(dy, narrow), .in = {dy}, .out = {narrow}, .after = {}});
+  const bool gathered = context_.SequenceParallel() && At(dy).shape.back() == context_.model->hidden;
+  EmitInputGradient(
+      {.name = At(narrow).name, .kind = CastOf(dy, narrow, gathered), .in = {dy}, .out = {narrow}, .after = {}});
   return narrow;
 }
 
 /// One pass that writes the narrow form twice, row- and column-major, as the three products of a linear layer need
-/// both.
-Elementwise Tape::CastOf(int from, int to) const {
+/// both. PyTorch reads once more for the maximum, and with a scale a row twice more, as rows and columns differ; with
+/// one scale a tensor it does so before rows are gathered.
+Elementwise Tape::CastOf(int from, int to, bool gathered) const {
+  const Strategy& s = *context_.strategy;
+  const double reads = s.fused_kernels ? 1 : s.fp8_recipe == "rowwise" ? 4 : 2;
+  // Transformer Engine narrows before the gather, too, but transposes what was gathered: as much traffic again.
+  const double share = gathered && !s.fused_kernels && GathersNarrow() ? 1.0 / context_.layout.tp : 1;
   return {.kind = ElementwiseKind::kCast,
           .rows = At(from).shape.front(),
           .columns = At(from).shape.back(),
-          .read = At(from).Size(),
-          .written = 2 * At(to).Size()};
+          .read = share * reads * At(from).Size(),
+          .written = share * 2 * At(to).Size()};
 }
 
 void Tape::EmitBiasGradient(const std::string& name, int dy, int bias) {
@@ -193,14 +200,20 @@ int Tape::Elementwise1(const std::string& name, ElementwiseKind kind, int x, std
                  .read = At(x).Size(),
                  .written = At(y).Size(),
                  .flops_per_element = 8};
+  // A gated activation in two kernels: the activation of one half is written, then read to multiply the other; back, as
+  // much again for the product's second factor and the gradient between the two.
+  const bool split = Eager() && At(x).Size() > At(y).Size();
+  const Bytes half = At(y).Size(), read = At(x).Size();
+  if (split) op.read += half, op.written += half;
   std::vector<int> in = {x};
   if (bias >= 0) in.push_back(bias);
   Record({.name = name, .kind = op, .in = in, .out = {y}, .after = {}}, [=, this](Gradient g) {
     const int dx = NewGradient(x, "." + name);
     Elementwise back = op;
     back.pass = Pass::kBackward;
-    back.read = op.read + op.written;
-    back.written = op.read;
+    back.read = read + half;
+    back.written = read;
+    if (split) back.read += 3 * half, back.written += half;
     std::vector<int> operands = {g.of_output, x};
     if (bias >= 0) operands.push_back(bias);
     EmitInputGradient({.name = name, .kind = back, .in = operands, .out = {dx}, .after = {}});
@@ -275,6 +288,9 @@ int Tape::Rope(const std::string& name, int qkv) {
                  .read = rotated * At(y).Size(),
                  .written = rotated * At(y).Size(),
                  .flops_per_element = 3};
+  // Without a kernel of its own, rotation is a product of complex numbers in fp32, which compilers leave alone: a cast
+  // there, the product, a cast back, 20 bytes an element of 2.
+  if (!context_.strategy->fused_kernels) op.read = op.written = 5 * op.read;
   Record({.name = name, .kind = op, .in = {qkv}, .out = {y}, .after = {}}, [=, this](Gradient g) {
     const int dx = NewGradient(qkv, "." + name);
     Elementwise back = op;

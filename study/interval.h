@@ -1,6 +1,9 @@
 #pragma once
 
-#include "plan/scenario.h"
+#include <vector>
+
+#include "costmodel/costs.h"
+#include "study/predict.h"
 
 namespace isochrone::study {
 
@@ -8,9 +11,17 @@ struct Range {
   Seconds low, high;
 };
 
-/// The range meant to hold 80 % of measurements of such a step: the framework profile's spread to both sides. What
-/// makes runs of one configuration differ, and what the kernels do not explain, is a property of the software around
-/// them more than of the shape; profiles/frameworks says from which rows each spread was read.
+/// The share of the compute time of these operations whose curve rests on no measurement of this GPU and number
+/// format: a stand-in of another GPU, a data sheet, an assumption. 0 to 1.
+double UnmeasuredShare(const std::vector<OperationLine>& operations, const costmodel::Costs& costs);
+
+/// The range meant to hold 80 % of measurements of such a step.
+///
+///   low, high = step (1 ∓ spread)
+///
+/// What makes runs of one configuration differ, and what the kernels do not explain, is a property of the software
+/// around them more than of the shape: `spread` is the framework profile's, which `isochrone calibrate --framework`
+/// reads from published rows left out of its fit.
 Range IntervalOf(const plan::Scenario& scenario, Seconds step_time);
 
 }  // namespace isochrone::study

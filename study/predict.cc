@@ -119,12 +119,16 @@ const std::vector<std::string>& FidelityNames() {
   return names;
 }
 
-costmodel::Costs CostsOf(const plan::Scenario& scenario) {
+costmodel::Costs CostsOf(const plan::Scenario& scenario, const std::optional<costmodel::FrameworkProfile>& framework) {
+  if (framework) {
+    return costmodel::Costs(scenario.cluster, plan::LayoutOf(scenario), scenario.strategy,
+                            *costmodel::ProfileOf(scenario.cluster.node.gpu), *framework);
+  }
   return costmodel::Costs(scenario.cluster, plan::LayoutOf(scenario), scenario.strategy);
 }
 
 Prediction Predict(const plan::Scenario& scenario, const PredictOptions& options) {
-  const costmodel::Costs costs = CostsOf(scenario);
+  const costmodel::Costs costs = CostsOf(scenario, options.framework);
   Prediction p;
   p.scenario = scenario;
   p.fidelity = options.fidelity;

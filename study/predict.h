@@ -21,6 +21,7 @@ struct PredictOptions {
   Fidelity fidelity = Fidelity::kEvent;
   bool timeline = false;
   sim::network::EngineChoice engine = sim::network::EngineChoice::kMaxMin;  // of the network fidelity
+  std::optional<costmodel::FrameworkProfile> framework = {};                // in place of the catalogue's
 };
 
 /// One kind of op over the whole step, on the reported rank.
@@ -49,6 +50,7 @@ struct Prediction {
 Prediction Predict(const plan::Scenario& scenario, const PredictOptions& options = {});
 
 /// The prices that `Predict` uses, for explain.
-costmodel::Costs CostsOf(const plan::Scenario& scenario);
+costmodel::Costs CostsOf(const plan::Scenario& scenario,
+                         const std::optional<costmodel::FrameworkProfile>& framework = {});
 
 }  // namespace isochrone::study

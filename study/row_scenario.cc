@@ -9,6 +9,7 @@
 #include "plan/catalogue.h"
 #include "plan/scenario_names.h"
 #include "plan/strategy.h"
+#include "study/usual_nodes.h"
 
 namespace isochrone::study {
 namespace {
@@ -58,13 +59,15 @@ plan::MlaSpec MlaOf(const Json& object) {
   return mla;
 }
 
+bool IsFsdp(const std::string& framework) { return framework == "fsdp" || framework == "fsdp2"; }
+
 /// What the schema leaves to the kind of model.
 void SetConventions(const std::string& framework, Model& model) {
   const bool gelu = model.mlp == plan::MlpKind::kGelu,
              gated = model.mlp == plan::MlpKind::kSwiglu || model.mlp == plan::MlpKind::kGeglu;
   model.normalization = gated ? plan::NormKind::kRms : plan::NormKind::kLayer;
   model.position = gelu ? plan::PositionKind::kLearned : plan::PositionKind::kRotary;
-  model.linear_bias = gelu && framework != "fsdp";
+  model.linear_bias = gelu && !IsFsdp(framework);
   model.dropout = framework.starts_with("megatron_lm") ? 0.1 : 0;
 }
 
@@ -97,36 +100,10 @@ Model ModelOf(const Json& object, const std::string& framework, const std::strin
 
 // ---- hardware -------------------------------------------------------------------------------------------------------
 
-/// The usual node of each GPU.
-const std::map<std::string, std::string>& UsualNodes() {
-  static const std::map<std::string, std::string> nodes = {{"v100_sxm2_16gb", "dgx1_v100_16gb"},
-                                                           {"v100_sxm2_32gb", "dgx1_v100_32gb"},
-                                                           {"v100_sxm3_32gb", "dgx_2h"},
-                                                           {"a100_sxm_40gb", "dgx_a100_40gb"},
-                                                           {"a100_sxm_80gb", "dgx_a100_80gb"},
-                                                           {"a100_pcie_40gb", "a100_pcie_40gb_node"},
-                                                           {"a100_pcie_80gb", "a100_pcie_80gb_node"},
-                                                           {"h100_sxm_80gb", "dgx_h100"},
-                                                           {"h100_hbm2e_96gb", "grand_teton_h100_96gb"},
-                                                           {"h800", "hgx_h800"},
-                                                           {"h200_sxm", "hgx_h200"},
-                                                           {"b200_sxm_180gb", "dgx_b200"},
-                                                           {"b300_sxm", "dgx_b300"},
-                                                           {"gb200", "gb200_nvl72"},
-                                                           {"gb300", "gb300_nvl72"},
-                                                           {"a6000", "a6000_node"}};
-  return nodes;
-}
-
 const plan::Node& UsualNode(const Json& gpu, NodeCache& cache) {
   std::vector<std::string> known;
   for (const auto& [name, node] : UsualNodes()) known.push_back(name);
-  const std::string& name = known[gpu.OneOf(known)];
-  auto found = cache.find(name);
-  if (found == cache.end()) {
-    found = cache.emplace(name, plan::ReadNode("hardware/" + UsualNodes().at(name) + ".json")).first;
-  }
-  return found->second;
+  return UsualNodeOf(known[gpu.OneOf(known)], cache);
 }
 
 /// The node with another number of GPUs in its NVLink domain, and network cards in proportion.
@@ -174,9 +151,11 @@ class Assumptions {
   Row& row_;
 };
 
+// Rows say "compile" of runs with PyTorch's second FSDP, which came with the compiler.
 std::string FrameworkOf(const Json& parallel, Row& row) {
   const auto stated = Stated(parallel, "framework");
-  const std::string name = stated ? stated->String() : "other";
+  const std::string said = stated ? stated->String() : "other";
+  const std::string name = said == "fsdp" && Stated(parallel, "compile") ? "fsdp2" : said;
   const auto& known = plan::FrameworkNames();
   if (std::find(known.begin(), known.end(), name) != known.end()) return name;
   row.assumed.push_back("framework = other (for " + name + ")");
@@ -223,9 +202,9 @@ void ReadMemory(const Json& parallel, Assumptions& assume, Strategy& s) {
     return;
   }
   const bool one = IsMegatronCore(s) || s.framework == "megatron_deepspeed";
-  s.optimizer_sharding = s.framework == "fsdp" ? assume.Take("zero", "zero3", plan::Sharding::kZero3)
-                         : one                 ? assume.Take("zero", "zero1", plan::Sharding::kZero1)
-                                               : assume.Take("zero", "none", plan::Sharding::kNone);
+  s.optimizer_sharding = IsFsdp(s.framework) ? assume.Take("zero", "zero3", plan::Sharding::kZero3)
+                         : one               ? assume.Take("zero", "zero1", plan::Sharding::kZero1)
+                                             : assume.Take("zero", "none", plan::Sharding::kNone);
 }
 
 /// What NVIDIA's release recipes (NeMo, Megatron Bridge) set beside what a row states. A row that states both overlap
@@ -243,7 +222,7 @@ void ReadRecipe(bool recipe, bool four_bits, const plan::Node& node, Strategy& s
 void ReadOverlap(const Json& parallel, const plan::Node& node, Assumptions& assume, Strategy& s) {
   const bool listed = Stated(parallel, "sequence_parallel") && Stated(parallel, "overlap_data_parallel");
   s.sequence_parallel = assume.Flag(parallel, "sequence_parallel", s.tensor > 1 && IsMegatronCore(s));
-  s.overlap_data = assume.Flag(parallel, "overlap_data_parallel", IsMegatronCore(s) || s.framework == "fsdp");
+  s.overlap_data = assume.Flag(parallel, "overlap_data_parallel", IsMegatronCore(s) || IsFsdp(s.framework));
   const bool bulk = IsMegatronCore(s) && s.sequence_parallel && s.overlap_data;
   const auto async = Stated(parallel, "async_tp");
   const bool released =
@@ -254,8 +233,10 @@ void ReadOverlap(const Json& parallel, const plan::Node& node, Assumptions& assu
   s.fused_gradient_accumulation =
       s.framework != "megatron_lm_2019" && s.framework != "megatron_lm_2021" && s.framework != "megatron_deepspeed";
   const bool zero1 = s.optimizer_sharding == plan::Sharding::kZero1;
-  s.overlap_parameter_gather =
-      s.optimizer_sharding == plan::Sharding::kZero3 || (zero1 && IsMegatronCore(s) && s.overlap_data);
+  s.overlap_parameter_gather = (s.optimizer_sharding == plan::Sharding::kZero3 && s.overlap_data) ||
+                               (zero1 && IsMegatronCore(s) && s.overlap_data);
+  // Megatron-LM's fused softmax came in 2020; PyTorch has none of these kernels.
+  s.fused_kernels = s.framework != "fsdp2" && s.framework != "megatron_lm_2019";
   ReadRecipe(IsMegatronCore(s) && listed && s.overlap_data, parallel.At("precision").String() == "nvfp4", node, s);
 }
 

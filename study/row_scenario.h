@@ -6,11 +6,9 @@
 #include "base/json.h"
 #include "plan/scenario.h"
 #include "study/rows.h"
+#include "study/usual_nodes.h"
 
 namespace isochrone::study {
-
-/// Nodes of the catalogue that rows have used so far, by GPU.
-using NodeCache = std::map<std::string, plan::Node>;
 
 /// The scenario that a row measured; see ReadRows for what is assumed. Appends to `row.assumed` and `row.ignored`.
 /// Throws Error where the row cannot be expressed.

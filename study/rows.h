@@ -57,7 +57,8 @@ struct Row {
 ///                            expert_dispatch once_per_rank where NVLink joins several servers (HybridEP);
 ///                            overlap_expert where experts cross nodes and stages interleave
 ///                            (overlap_moe_expert_parallel_comm)
-///   overlap_parameter_gather zero3; zero1 of megatron_core with data overlap
+///   overlap_parameter_gather zero3 or zero1 of megatron_core, with data overlap
+///   framework                fsdp2 for fsdp rows that say whether a compiler ran; its kernels are not fused by hand
 ///   gradients                fp16 in Megatron's runs in fp16, else fp32 but for recipes
 ///   vocabulary               padded to a multiple of 128 tp where tp does not divide it
 ///   dropout, biases, norms   by framework and MLP: Megatron-LM's dropout 0.1, in megatron_core with GeLU outside

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/statistics.h"
 #include "base/text.h"
+#include "study/interval.h"
 #include "study/predict.h"
 
 namespace isochrone::study {
@@ -34,9 +35,12 @@ ScoredRow ScoreRow(const Row& row, const std::set<std::string>& fitted) {
                    .status = "skipped",
                    .reason = row.reason,
                    .assumed = row.assumed,
-                   .group = ""};
+                   .group = "",
+                   .locus = row.locus};
   if (row.step_time) scored.measured_s = row.step_time->value;
   if (!row.scenario) return scored;
+  scored.tensor = row.scenario->strategy.tensor;
+  scored.experts = row.scenario->model.moe.has_value();
   if (!row.step_time) {
     scored.reason = "the row has no measured step time";
     return scored;
@@ -46,6 +50,7 @@ ScoredRow ScoreRow(const Row& row, const std::set<std::string>& fitted) {
     scored.predicted_s = p.metrics.step_time.value;
     scored.low_s = p.metrics.low.value;
     scored.high_s = p.metrics.high.value;
+    scored.unmeasured = UnmeasuredShare(p.operations, CostsOf(*row.scenario));
     scored.status = "scored";
     scored.group = GroupOf(row);
   } catch (const Error& e) {
@@ -69,6 +74,8 @@ void AddRegret(const std::vector<const ScoredRow*>& rows, FamilyScore& score) {
   }
   if (score.groups > 0) score.regret /= score.groups;
 }
+
+}  // namespace
 
 FamilyScore Summarise(const std::string& family, const std::string& role, const std::vector<const ScoredRow*>& rows) {
   FamilyScore score{.family = family, .role = role, .rows = static_cast<int>(rows.size())};
@@ -96,8 +103,6 @@ FamilyScore Summarise(const std::string& family, const std::string& role, const 
   AddRegret(scored, score);
   return score;
 }
-
-}  // namespace
 
 std::vector<Row> PublishedRows() {
   namespace fs = std::filesystem;

@@ -16,6 +16,10 @@ struct ScoredRow {
   double predicted_s = 0, measured_s = 0, low_s = 0, high_s = 0;
   std::vector<std::string> assumed;
   std::string group;  // rows that differ in strategy only share it
+  std::string locus;  // where the source prints it
+  int tensor = 1;
+  bool experts = false;
+  double unmeasured = 0;  // share of compute that rests on no measurement
   double Error() const { return predicted_s / measured_s - 1; }
 };
 
@@ -34,6 +38,9 @@ struct Score {
   std::vector<ScoredRow> rows;
   std::vector<FamilyScore> families;
 };
+
+/// The figures of some rows of one family and role.
+FamilyScore Summarise(const std::string& family, const std::string& role, const std::vector<const ScoredRow*>& rows);
 
 /// The catalogue's scenarios that carry a published step time, as rows: family is the source's paper, id the file's
 /// name.

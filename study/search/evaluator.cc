@@ -129,7 +129,10 @@ Evaluator::Prices& Evaluator::PricesOf(const plan::Scenario& scenario, Lane& lan
 void Evaluator::EnterStep(const plan::Scenario& scenario) {
   const plan::Strategy& s = scenario.strategy;
   Traffic traffic{};
-  if (plan::ReducesEveryMicrobatch(s)) traffic = {1, static_cast<int>(s.optimizer_sharding), s.data, s.shard_group};
+  if (plan::ReducesEveryMicrobatch(s)) {
+    const int form = 1 + 2 * s.overlap_data + 4 * s.overlap_parameter_gather;
+    traffic = {form, static_cast<int>(s.optimizer_sharding), s.data, s.shard_group};
+  }
   const int profile = ProfileOf(scenario);
   lane_ = nullptr;
   for (std::size_t i = 0; i < used_ && !lane_; ++i) {

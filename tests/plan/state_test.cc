@@ -94,6 +94,65 @@ TEST_CASE("zero3 gathers each layer forward and backward and reduces its gradien
   CHECK(Count(Layer(one).Ops(Phase::kBackward), CollectiveKind::kReduceScatter, Group::kShard) == 0);
 }
 
+TEST_CASE("DeepSpeed's zero3 gathers parameter by parameter, and again after recomputation those it had to release",
+          "[state]") {
+  Strategy s;
+  s.data = 8;
+  s.optimizer_sharding = Sharding::kZero3;
+  s.framework = "megatron_deepspeed";
+  s.recompute = Recompute::kFull;
+  const auto gathers = [&](Scenario scenario, Phase phase) {
+    const Plan plan = BuildPlan(scenario);
+    return Count(Layer(plan).Ops(phase), CollectiveKind::kAllGather, Group::kShard);
+  };
+  CHECK(gathers(Llama(s), Phase::kForward) == 4);  // qkv, projection, fc1, fc2; norms stay whole
+  CHECK(gathers(Llama(s), Phase::kRecompute) == 4);
+  CHECK(gathers(Llama(s), Phase::kBackward) == 0);  // a layer of 0.2 billion parameters is kept until its backward pass
+  Scenario wide = Llama(s);
+  wide.model.hidden = wide.model.heads * wide.model.head_dim * 4;
+  wide.model.heads = wide.model.kv_heads = wide.model.heads * 4;
+  wide.model.ffn *= 4;
+  CHECK(gathers(wide, Phase::kForward) == 4);
+  CHECK(gathers(wide, Phase::kBackward) == 3);  // all but the last, which the backward pass takes first
+}
+
+TEST_CASE("gathers and reductions that nothing overlaps start when the layer has computed", "[state]") {
+  Strategy s;
+  s.data = 8;
+  s.optimizer_sharding = Sharding::kZero3;
+  const auto waits = [&](Phase phase) {
+    const Plan plan = BuildPlan(Llama(s));
+    const auto& ops = Layer(plan).Ops(phase);
+    return std::any_of(ops.begin(), ops.end(),
+                       [](const Op& op) { return op.stream == Stream::kData && !op.after.empty(); });
+  };
+  CHECK(waits(Phase::kForward));
+  CHECK(waits(Phase::kBackward));
+  s.overlap_data = s.overlap_parameter_gather = true;
+  CHECK(!waits(Phase::kForward));
+  CHECK(!waits(Phase::kBackward));
+}
+
+TEST_CASE("FSDP2 copies parameters out of the gathered buffer and gradients into the reduced one", "[state]") {
+  Strategy s;
+  s.data = 8;
+  s.optimizer_sharding = Sharding::kZero3;
+  const auto moved = [&](Phase phase) {
+    Bytes bytes(0);
+    const Plan plan = BuildPlan(Llama(s));
+    for (const Op& op : Layer(plan).Ops(phase)) {
+      const auto* copy = std::get_if<Elementwise>(&op.kind);
+      if (copy && op.name.ends_with("_copy")) bytes += copy->read + copy->written;
+    }
+    return bytes.value / Layer(plan).parameters;
+  };
+  CHECK(moved(Phase::kForward) == 0);   // FSDP1's buffer is the parameters
+  CHECK(moved(Phase::kBackward) == 6);  // bf16 gradients are cast to the fp32 that is reduced
+  s.framework = "fsdp2";
+  CHECK(moved(Phase::kForward) == 4);
+  CHECK(moved(Phase::kBackward) == 10);
+}
+
 TEST_CASE("HSDP shards within its group and adds the shards across groups", "[state]") {
   Strategy s;
   s.data = 8;

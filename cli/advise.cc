@@ -1,0 +1,105 @@
+#include <nlohmann/json.hpp>
+
+#include <cstdio>
+#include <memory>
+#include <set>
+
+#include "base/table.h"
+#include "base/text.h"
+#include "cli/verb.h"
+#include "cli/version.h"
+#include "study/advise.h"
+
+namespace isochrone::cli {
+namespace {
+
+using nlohmann::ordered_json;
+using study::ShapeAnswer;
+
+struct Asked {
+  std::string scenario;
+  double more = 1, fewer = 10;
+  int most = 8;
+  bool json = false;
+};
+
+double Gain(double now, double before) { return 100 * (now / before - 1); }
+
+/// The model itself first, then at most `most` shapes.
+Table ShapeTable(const study::Advice& advice, int most) {
+  Table table({{"change", "change", "", Align::kLeft},
+               {"rule", "rule", "", Align::kLeft},
+               {"share_pct", "of the gain", "%"},
+               {"parameters", "parameters", "10^9"},
+               {"step_time_s", "step", "s"},
+               {"tflops_per_gpu", "TFLOP/s per GPU"},
+               {"tflops_gain_pct", "gain", "%"},
+               {"tokens_per_s", "tokens/s"},
+               {"tokens_gain_pct", "gain", "%"}});
+  const ShapeAnswer& base = advice.model;
+  const auto add = [&](const ShapeAnswer& a, bool itself) {
+    const auto unless = [&](Cell cell) { return itself ? Cell(std::monostate{}) : std::move(cell); };
+    table.AddRow({itself ? std::string("the model as it is") : a.change, unless(std::string(NameOf(a.rule))),
+                  unless(Number{100 * a.share, 0}), Number{a.parameters * 1e-9, 2}, Number{a.step_s, 3},
+                  Number{a.tflops_per_gpu, 1}, unless(Number{Gain(a.tflops_per_gpu, base.tflops_per_gpu), 1}),
+                  Number{a.tokens_per_s, 0}, unless(Number{Gain(a.tokens_per_s, base.tokens_per_s), 1})});
+  };
+  add(base, true);
+  for (std::size_t i = 0; i < advice.better.size() && i < static_cast<std::size_t>(most); ++i) {
+    add(advice.better[i], false);
+  }
+  return table;
+}
+
+std::string Text(const study::Advice& advice, const Asked& asked) {
+  std::string text = ShapeTable(advice, asked.most).Text() + "\n";
+  std::set<study::ShapeRule> named;
+  for (std::size_t i = 0; i < advice.better.size() && i < static_cast<std::size_t>(asked.most); ++i) {
+    named.insert(advice.better[i].rule);
+  }
+  for (const study::ShapeRule rule : named) text += std::string(NameOf(rule)) + ": " + MeaningOf(rule) + "\n";
+  text += Grouped(advice.tried) + " shapes tried, of at most " + Fixed(asked.more, 0) + "% more and " +
+          Fixed(asked.fewer, 0) + "% fewer parameters; " + Grouped(static_cast<std::int64_t>(advice.better.size())) +
+          " run faster\n";
+  if (!advice.better.empty()) text += "A smaller model has more tokens a second for its size alone: compare TFLOP/s.\n";
+  return text;
+}
+
+std::string JsonText(const study::Advice& advice, const Asked& asked) {
+  const ordered_json rows = ordered_json::parse(ShapeTable(advice, static_cast<int>(advice.better.size())).Json());
+  const ordered_json answer = {{"schema_version", 1},
+                               {"kind", "advise"},
+                               {"tried", advice.tried},
+                               {"model", rows.front()},
+                               {"better", ordered_json(rows.begin() + 1, rows.end())},
+                               {"provenance",
+                                {{"version", Version()},
+                                 {"commit", Commit()},
+                                 {"command", "isochrone advise " + asked.scenario + " --more " +
+                                                 ThreeDigits(asked.more) + " --fewer " + ThreeDigits(asked.fewer)}}}};
+  return answer.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+Verb AdviseVerb() {
+  return {.name = "advise",
+          .summary = "model shapes near this one that run faster, and which rule makes the difference",
+          .example = "isochrone advise scenarios/examples/shapes/gpt3_2.7b_on_8_a100.json",
+          .declare = [](Options& options) {
+            auto asked = std::make_shared<Asked>();
+            options.Positional(asked->scenario, "scenario", "a scenario file");
+            options.Number(asked->more, "--more", 0, 100, "percent of parameters that a shape may have more");
+            options.Number(asked->fewer, "--fewer", 0, 90, "percent of parameters that a shape may have fewer");
+            options.Whole(asked->most, "--most", 1, 1000, "shapes to print");
+            options.Flag(asked->json, "--json", "print the answer as JSON, all shapes");
+            return [asked] {
+              const study::Advice advice = study::Advise(plan::ReadScenario(asked->scenario),
+                                                         {.more = asked->more / 100, .fewer = asked->fewer / 100});
+              std::fputs((asked->json ? JsonText(advice, *asked) : Text(advice, *asked)).c_str(), stdout);
+              return kAnswered;
+            };
+          }};
+}
+
+}  // namespace isochrone::cli
