@@ -8,6 +8,7 @@
 
 #include "base/table.h"
 #include "base/text.h"
+#include "plan/scenario_names.h"
 
 namespace isochrone::cli {
 
@@ -29,6 +30,10 @@ std::string When(const study::LinkLine& link) {
   return HumanTime(link.load.first_shared) + " to " + HumanTime(link.load.last_shared);
 }
 
+std::string OrderName(const study::Placement& placement) {
+  return plan::RankOrderNames()[static_cast<std::size_t>(placement.order)];
+}
+
 /// "  nic -> leaf      |####......|": filled to the mean load of the tier, dotted to its fullest link.
 std::string Drawing(const study::NetworkAnswer& network) {
   constexpr int kWidth = 40;
@@ -46,6 +51,14 @@ std::string Drawing(const study::NetworkAnswer& network) {
         << Grouped(tier.links) << " links\n";
   }
   return out.str();
+}
+
+std::string PlacementText(const study::NetworkAnswer& network) {
+  if (!network.elsewhere) return "";
+  const study::Placement& other = *network.elsewhere;
+  return "With \"rank_order\": \"" + OrderName(other) + "\" the step takes " +
+         HumanTime(Seconds(std::abs(other.gain.value))) + (other.gain.value < 0 ? " more" : " less") +
+         "; sharing links then costs " + (other.contention.value > 0 ? HumanTime(other.contention) : "nothing") + ".\n";
 }
 
 }  // namespace
@@ -72,7 +85,7 @@ std::string NetworkText(const study::NetworkAnswer& network) {
                   static_cast<std::int64_t>(link.load.most_at_once), Number{link.load.delay.value, 3}, When(link),
                   TrafficOf(link)});
   }
-  out << links.Text() << "\n";
+  out << links.Text() << "\n" << PlacementText(network);
   return out.str();
 }
 
@@ -106,12 +119,19 @@ ordered_json NetworkJson(const study::NetworkAnswer& network) {
                      {"bytes", tier.bytes.value},
                      {"utilisation", tier.Utilisation(Seconds(network.step.step.makespan))},
                      {"most_utilised", tier.most_utilised}});
+  ordered_json elsewhere;
+  if (const auto& other = network.elsewhere) {
+    elsewhere = {{"rank_order", OrderName(*other)},
+                 {"step_time_s", other->step_time.value},
+                 {"contention_s", other->contention.value}};
+  }
   return {{"fabric", network.fabric},
           {"engine", network.engine},
           {"messages", network.step.messages},
           {"uncontended_s", network.step.uncontended.value},
           {"contention_s", network.contention.value},
           {"bisection_bytes_per_s", network.bisection.value},
+          {"elsewhere", elsewhere},
           {"tiers", tiers}};
 }
 

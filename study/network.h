@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,13 +26,20 @@ struct LinkLine {
   std::vector<TrafficLine> traffic;
 };
 
+/// The same step with its ranks placed in another order.
+struct Placement {
+  plan::RankOrder order = plan::RankOrder::kDataInner;
+  Seconds step_time, gain, contention;  // gain: by how much the step is shorter there
+};
+
 struct NetworkAnswer {
   sim::network::NetworkStep step;
-  std::string fabric;           // "fat_tree", …
-  std::string engine;           // "max-min", "SimGrid"
-  Seconds contention;           // the step's end over that with every message alone on the wire
-  BytesPerSecond bisection;     // of the whole cluster
-  std::vector<LinkLine> links;  // most delay first
+  std::string fabric;                  // "fat_tree", …
+  std::string engine;                  // "max-min", "SimGrid"
+  Seconds contention;                  // the step's end over that with every message alone on the wire
+  BytesPerSecond bisection;            // of the whole cluster
+  std::vector<LinkLine> links;         // most delay first
+  std::optional<Placement> elsewhere;  // where sharing costs something and the ranks can stand otherwise
 };
 
 /// Plays the plan over the cluster's network. Cards and NVLink carry the shares of their bandwidths that the cost model

@@ -100,6 +100,22 @@ void Warn(Prediction& p) {
   m.warnings.insert(m.warnings.end(), p.scenario.notes.begin(), p.scenario.notes.end());
 }
 
+/// What the other order of ranks would cost, or nothing where no link is shared or there is no other order.
+std::optional<Placement> Elsewhere(const Prediction& p, const PredictOptions& options) {
+  const plan::Strategy& strategy = p.scenario.strategy;
+  if (p.network->contention.value <= 0 || strategy.data == 1 || strategy.pipeline == 1) return std::nullopt;
+  plan::Scenario other = p.scenario;
+  const bool data_inner = strategy.rank_order == plan::RankOrder::kDataInner;
+  other.strategy.rank_order = data_inner ? plan::RankOrder::kPipelineInner : plan::RankOrder::kDataInner;
+  const Prediction there = Predict(other, {.fidelity = Fidelity::kNetwork,
+                                           .timeline = false,
+                                           .engine = options.engine,
+                                           .framework = options.framework,
+                                           .elsewhere = false});
+  return Placement{other.strategy.rank_order, there.metrics.step_time, p.metrics.step_time - there.metrics.step_time,
+                   there.network->contention};
+}
+
 /// Plays the step over the network in place of the event engine's; by how much later it ends.
 Seconds TakeNetwork(Prediction& p, const PredictOptions& options) {
   p.network = PlayOnNetwork(p.scenario, p.plan, p.pricing, options.engine, options.timeline);
@@ -144,6 +160,7 @@ Prediction Predict(const plan::Scenario& scenario, const PredictOptions& options
     if (options.fidelity == Fidelity::kNetwork) period += TakeNetwork(p, options);
   }
   p.metrics = MetricsOf(scenario, p.plan, p.pricing, p.result, period, costs.HostTimePerStep());
+  if (p.network && options.elsewhere) p.network->elsewhere = Elsewhere(p, options);
   p.operations = OperationsOf(p.plan, p.pricing, p.metrics.reported_rank);
   Warn(p);
   return p;

@@ -22,6 +22,7 @@ struct PredictOptions {
   bool timeline = false;
   sim::network::EngineChoice engine = sim::network::EngineChoice::kMaxMin;  // of the network fidelity
   std::optional<costmodel::FrameworkProfile> framework = {};                // in place of the catalogue's
+  bool elsewhere = true;  // at network fidelity, also plays the other placement where this one shares links
 };
 
 /// One kind of op over the whole step, on the reported rank.

@@ -60,3 +60,14 @@ TEST_CASE("messages cut by tensor rank gain what a card's share of them is worth
   CHECK(gain > 0.05);  // arXiv:2104.04473, section 5.7: up to 11 % for the interleaved schedule
   CHECK(gain < 0.12);
 }
+
+TEST_CASE("where links are shared, the answer says what the other placement costs", "[study][network]") {
+  const Prediction p = At(Fidelity::kNetwork, "network/gpt_145b_leaf_2_to_1_data_inner.json");
+  const Prediction other = At(Fidelity::kNetwork, "network/gpt_145b_leaf_2_to_1_pipeline_inner.json");
+  REQUIRE(p.network->elsewhere.has_value());
+  CHECK(p.network->elsewhere->order == plan::RankOrder::kPipelineInner);
+  CHECK(p.network->elsewhere->step_time.value == other.metrics.step_time.value);
+  CHECK(p.network->elsewhere->contention.value == other.network->contention.value);
+  CHECK(p.network->elsewhere->step_time < p.metrics.step_time);
+  CHECK_FALSE(At(Fidelity::kNetwork, "gpt3_on_64_a100.json").network->elsewhere.has_value());
+}
