@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <map>
 #include <memory>
+#include <optional>
 
 #include "base/statistics.h"
 #include "base/table.h"
 #include "base/text.h"
 #include "cli/sample.h"
 #include "cli/verb.h"
+#include "executor/microbenchmark.h"
 #include "executor/run.h"
 #include "plan/build.h"
 #include "plan/memory.h"
@@ -24,7 +27,7 @@ using nlohmann::ordered_json;
 struct Asked {
   std::vector<std::string> scenarios;
   std::string profile;
-  int steps = 7;
+  int steps = 4, turns = 15;
   std::size_t clock = 0;
   bool json = false, operations = false;
 };
@@ -53,29 +56,52 @@ Bytes Largest(const std::vector<plan::StageMemory>& memory) {
   return most;
 }
 
-Line Compare(const std::string& path, const plan::Samples& samples, const Asked& asked) {
-  const plan::Scenario scenario = plan::ReadScenario(path);
-  const plan::Plan plan = plan::BuildPlan(scenario);
+executor::RunResult Measured(const plan::Scenario& scenario, const plan::Plan& plan, const Asked& asked) {
   executor::RunOptions options;
   options.steps = asked.steps;
   options.clock = static_cast<executor::ClockKind>(asked.clock);
   options.tokens = executor::RandomTokens(options.seed, scenario.model.vocabulary);
-  const executor::RunResult run = executor::Run<float>(scenario, plan, options);
+  return executor::Run<float>(scenario, plan, options);
+}
+
+double Median(std::vector<double> v) {
+  std::sort(v.begin(), v.end());
+  return (v[(v.size() - 1) / 2] + v[v.size() / 2]) / 2;
+}
+
+/// `given` null: ops are measured now, in turns with the run, so that a machine which other work slows down is as slow
+/// for both. Medians of the turns count.
+Line Compare(const std::string& path, const plan::Samples* given, const Asked& asked) {
+  const plan::Scenario scenario = plan::ReadScenario(path);
+  const plan::Plan plan = plan::BuildPlan(scenario);
+  std::map<std::string, std::vector<double>> sampled;
+  std::vector<double> steps;
+  std::optional<executor::RunResult> last;
+  for (int turn = 0; turn < asked.turns; ++turn) {
+    if (!given) {
+      plan::Samples now;
+      executor::MeasureOps(scenario, plan, now);
+      for (const auto& [signature, sample] : now.by_signature) sampled[signature].push_back(sample.seconds);
+    }
+    last = Measured(scenario, plan, asked);
+    const auto& seconds = last->step_seconds;
+    steps.insert(steps.end(), seconds.begin() + (seconds.size() > 1 ? 1 : 0), seconds.end());
+  }
+  plan::Samples samples = given ? *given : plan::Samples{};
+  for (const auto& [signature, seconds] : sampled) samples.by_signature[signature].seconds = Median(seconds);
+  const executor::RunResult& run = *last;
   Line line{.scenario = path,
             .ranks = plan.layout.World(),
-            .predicted = sim::SteadyPeriod(plan, study::CostsFromSamples(plan, samples)),
-            .measured = run.metrics.step_time,
+            .predicted = study::PredictFromSamples(scenario, plan, samples),
+            .measured = Seconds(Median(steps)),
             .predicted_memory = Largest(plan::MemoryOf(scenario, plan)),
             .measured_memory = Largest(run.memory),
             .operations = {}};
   for (const executor::OpMeasurement& m : run.operations) {
-    for (const plan::LayerProgram& program : plan.programs) {
-      if (program.name != m.program) continue;
-      const plan::Op& op = program.Ops(m.phase)[static_cast<std::size_t>(m.index)];
-      const double alone = samples.by_signature.at(plan::SignatureOf(plan.layout, op)).seconds;
-      line.operations.push_back({m.program, m.name, m.phase, m.count, alone, m.seconds});
-      break;
-    }
+    const plan::LayerProgram& program = plan.programs[static_cast<std::size_t>(m.program_index)];
+    const plan::Op& op = program.Ops(m.phase)[static_cast<std::size_t>(m.index)];
+    const double alone = samples.by_signature.at(plan::SignatureOf(plan.layout, m.phase, op)).seconds;
+    line.operations.push_back({m.program, m.name, m.phase, m.count, alone, m.seconds});
   }
   std::sort(line.operations.begin(), line.operations.end(),
             [](const OpLine& a, const OpLine& b) { return std::abs(a.Difference()) > std::abs(b.Difference()); });
@@ -173,16 +199,20 @@ Verb CompareVerb() {
           .declare = [](Options& options) {
             auto asked = std::make_shared<Asked>();
             options.Positionals(asked->scenarios, "scenarios", "scenario files of precision fp32");
-            options.Text(asked->profile, "--profile", "ops measured by isochrone sample; absent: measured now");
+            options.Text(asked->profile, "--profile",
+                         "ops measured by isochrone sample; absent: measured now, in turns with the run");
             options.Whole(asked->steps, "--steps", 1, 1'000'000, "training steps; the first is not measured");
+            options.Whole(asked->turns, "--turns", 1, 1000, "of measuring ops and running; medians count");
             options.Choice(asked->clock, "--clock", executor::ClockNames(), "as for run");
             options.Flag(asked->operations, "--operations", "op by op too, worst first");
             options.Flag(asked->json, "--json", "print the answer as JSON");
             return [asked] {
-              const plan::Samples samples = asked->profile.empty() ? SampledOps(asked->scenarios, "isochrone compare")
-                                                                   : plan::ReadSamples(asked->profile);
+              const bool now = asked->profile.empty();
+              const plan::Samples samples =
+                  now ? SampledOps({}, "isochrone compare") : plan::ReadSamples(asked->profile);
               std::vector<Line> lines;
-              for (const std::string& path : asked->scenarios) lines.push_back(Compare(path, samples, *asked));
+              for (const std::string& path : asked->scenarios)
+                lines.push_back(Compare(path, now ? nullptr : &samples, *asked));
               asked->json ? PrintJson(lines, *asked, samples) : PrintText(lines, *asked, samples);
               return kAnswered;
             };

@@ -61,23 +61,30 @@ plan::Timeline TimelineOf(const std::vector<RankReport>& ranks, std::size_t step
   return t;
 }
 
-void AddOperations(const plan::Plan& plan, const RankReport& rank, double steps, RunResult& result) {
+void AddOperations(const plan::Plan& plan, const std::vector<RankReport>& ranks, int reported, double steps,
+                   RunResult& result) {
+  const OpTimes& own = ranks[static_cast<std::size_t>(reported)].times;
   for (std::size_t p = 0; p < plan.programs.size(); ++p) {
     for (std::size_t phase = 0; phase < plan::kPhases; ++phase) {
       const std::vector<plan::Op>& ops = plan.programs[p].ops[phase];
       for (std::size_t i = 0; i < ops.size(); ++i) {
-        const double count = rank.times.count[p][phase][i];
-        if (count == 0) continue;
+        if (own.count[p][phase][i] == 0) continue;
+        double seconds = 0, count = 0;
+        for (const RankReport& r : ranks) {
+          seconds += r.times.seconds[p][phase][i];
+          count += r.times.count[p][phase][i];
+        }
         result.operations.push_back({.program = plan.programs[p].name,
                                      .name = ops[i].name,
+                                     .program_index = static_cast<int>(p),
                                      .phase = static_cast<plan::Phase>(phase),
                                      .index = static_cast<int>(i),
-                                     .count = count / steps,
-                                     .seconds = rank.times.seconds[p][phase][i] / count});
+                                     .count = own.count[p][phase][i] / steps,
+                                     .seconds = seconds / count});
       }
     }
   }
-  for (const auto& [name, sum] : rank.times.step_ops) result.step_seconds_by_op[name] = sum.first / steps;
+  for (const auto& [name, sum] : own.step_ops) result.step_seconds_by_op[name] = sum.first / steps;
 }
 
 }  // namespace
@@ -116,8 +123,8 @@ void Measure(const plan::Scenario& scenario, const plan::Plan& plan, const std::
   }
   m.memory_capacity = scenario.cluster.node.gpu.memory;
   result.timeline = TimelineOf(ranks, step);
-  AddOperations(plan, ranks[static_cast<std::size_t>(m.reported_rank)], static_cast<double>(result.step_seconds.size()),
-                result);
+  const std::size_t steps = result.step_seconds.size();
+  AddOperations(plan, ranks, m.reported_rank, static_cast<double>(steps > 1 ? steps - 1 : steps), result);
 }
 
 }  // namespace isochrone::executor

@@ -5,24 +5,27 @@
 #include <thread>
 
 #include "base/error.h"
-#include "executor/operands.h"
+#include "executor/run.h"
 #include "executor/thread_world.h"
 #include "kernels/adamw.h"
 #include "kernels/gemm.h"
-#include "kernels/rope.h"
 #include "kernels/vector.h"
+#include "plan/build.h"
+#include "plan/layer_traffic.h"
 
 namespace isochrone::executor {
 namespace {
 
-constexpr int kWarmups = 2, kLeastRepeats = 11, kMostRepeats = 400, kCollectiveRepeats = 25;
-constexpr double kLeastSeconds = 4e-3;
-constexpr std::size_t kOtherData = std::size_t{2} << 20;  // more than the private caches of a core hold
+constexpr int kWarmups = 2, kRepeats = 9;
+constexpr int kMicrobatches = 4, kLayerSteps = 4;
+constexpr std::size_t kOtherData = std::size_t{32} << 20;  // more than the caches hold: a step lies between two updates
 
 plan::Sample SampleOf(std::vector<double> seconds) {
   std::sort(seconds.begin(), seconds.end());
   const std::size_t n = seconds.size();
-  return {.seconds = seconds[n / 2], .spread = seconds[n * 3 / 4] - seconds[n / 4], .repeats = static_cast<int>(n)};
+  double middle = 0;
+  for (std::size_t i = n / 4; i < n - n / 4; ++i) middle += seconds[i] / static_cast<double>(n - 2 * (n / 4));
+  return {.seconds = middle, .spread = seconds[n * 3 / 4] - seconds[n / 4], .repeats = static_cast<int>(n)};
 }
 
 /// Leaves the caches as the rest of a layer leaves them: full of other data.
@@ -40,86 +43,15 @@ template <class Body>
 plan::Sample Repeat(Body body) {
   Clock clock(ClockKind::kVirtual);
   OtherWork other;
-  for (int i = 0; i < kWarmups; ++i) body();
   std::vector<double> seconds;
-  double sum = 0;
-  while (static_cast<int>(seconds.size()) < kMostRepeats &&
-         (static_cast<int>(seconds.size()) < kLeastRepeats || sum < kLeastSeconds)) {
+  for (int i = 0; i < kWarmups + kRepeats; ++i) {
     other.Do();
     const double start = clock.Now();
     body();
-    seconds.push_back(clock.Now() - start);
-    sum += seconds.back();
+    const double taken = clock.Now() - start;
+    if (i >= kWarmups) seconds.push_back(taken);
   }
   return SampleOf(std::move(seconds));
-}
-
-std::size_t BytesOf(const plan::Buffer& b) {
-  const bool real = b.dtype != plan::Dtype::kInt32 && b.dtype != plan::Dtype::kMask;
-  return static_cast<std::size_t>(b.Elements() * (real ? sizeof(float) : plan::SizeOf(b.dtype).value));
-}
-
-/// Values between 0.1 and 1, so that statistics are possible ones; small whole numbers for tokens.
-void Fill(const plan::Buffer& b, void* data) {
-  const auto n = static_cast<std::size_t>(b.Elements());
-  if (b.dtype == plan::Dtype::kMask) return;
-  for (std::size_t i = 0; i < n; ++i) {
-    if (b.dtype == plan::Dtype::kInt32) {
-      static_cast<std::int32_t*>(data)[i] = static_cast<std::int32_t>(i * 7 % 31);
-    } else {
-      static_cast<float*>(data)[i] = 0.1f + 0.9f * static_cast<float>(i * 2654435761u % 1024) / 1024;
-    }
-  }
-}
-
-OpSettings<float> SettingsOf(const plan::Scenario& s) {
-  OpSettings<float> settings;
-  settings.model = &s.model;
-  settings.strategy = &s.strategy;
-  settings.positions = Positions(s.model, s.strategy, 0);
-  settings.token_weight = 1e-3;
-  if (s.model.position == plan::PositionKind::kRotary) {
-    const auto n = static_cast<std::size_t>(s.model.sequence * s.model.head_dim / 2);
-    settings.cosine.resize(n);
-    settings.sine.resize(n);
-    kernels::RopeTable<float>(0, s.model.sequence, s.model.head_dim, 10000, settings.cosine.data(),
-                              settings.sine.data());
-  }
-  return settings;
-}
-
-plan::Sample MeasureLayerOp(const OpSettings<float>& settings, const plan::Layout& layout,
-                            const plan::LayerProgram& program, const plan::Op& op) {
-  Memory memory;
-  std::vector<Memory::Handle> inputs(program.buffers.size()), outputs(program.buffers.size());
-  const auto made = [&](int b) {
-    const plan::Buffer& buffer = program.buffers[static_cast<std::size_t>(b)];
-    Memory::Handle block = memory.Allocate(plan::BufferKind::kWorkspace, BytesOf(buffer), buffer.name);
-    Fill(buffer, block->As<char>());
-    return block;
-  };
-  for (int b : op.in) inputs[static_cast<std::size_t>(b)] = made(b);
-  for (int b : op.out) {  // what is added to stays; what is written comes from the pool each time
-    if (program.buffers[static_cast<std::size_t>(b)].kind == plan::BufferKind::kGradient)
-      inputs[static_cast<std::size_t>(b)] = made(b);
-  }
-  return Repeat([&] {
-    Operands<float> o;
-    o.op = &op;
-    o.program = &program;
-    o.settings = &settings;
-    o.memory = &memory;
-    o.rows.tensor_size = layout.tp;
-    for (int b : op.in) o.in.push_back(inputs[static_cast<std::size_t>(b)]->As<char>());
-    for (int b : op.out) {
-      const auto i = static_cast<std::size_t>(b);
-      const plan::Buffer& buffer = program.buffers[i];
-      outputs[i] = inputs[i] ? inputs[i] : memory.Allocate(plan::BufferKind::kWorkspace, BytesOf(buffer), buffer.name);
-      o.out.push_back(outputs[i]->As<char>());
-    }
-    Compute<float>(o);
-    for (int b : op.out) outputs[static_cast<std::size_t>(b)].reset();
-  });
 }
 
 /// `body(communicator, rank)` on `ranks` threads in virtual time, repeated; seconds of rank 0.
@@ -133,7 +65,9 @@ plan::Sample Together(int ranks, Body body) {
       Clock clock(ClockKind::kVirtual);
       const auto communicator = world.Join<float>(rank, clock);
       communicator->Begin();
-      for (int i = 0; i < kWarmups + kCollectiveRepeats; ++i) {
+      OtherWork other;
+      for (int i = 0; i < kWarmups + kRepeats; ++i) {
+        if (rank == 0) other.Do();
         const double worked = body(*communicator, rank, i);
         if (rank == 0 && i >= kWarmups) seconds.push_back(worked);
       }
@@ -144,13 +78,10 @@ plan::Sample Together(int ranks, Body body) {
   return SampleOf(std::move(seconds));
 }
 
-plan::Sample MeasureCollective(const plan::Layout& layout, const plan::Op& op, const plan::Collective& c) {
+plan::Sample MeasureCollective(const plan::Layout& layout, const plan::Collective& c) {
   const int n = static_cast<int>(plan::RanksOf(layout, c.group, 0).size());
   if (n == 1) return {.seconds = 0, .spread = 0, .repeats = 1};
-  // Statistics of the cross-entropy are gathered and merged by each rank.
-  const bool merged = op.name == "loss_reduce";
-  const Index part = static_cast<Index>(c.bytes.value / 4);
-  const Index count = std::max<Index>(n, merged ? part * n : part / n * n);
+  const Index count = std::max<Index>(n, static_cast<Index>(c.bytes.value / 4) / n * n);
   std::vector<std::vector<float>> in(static_cast<std::size_t>(n)), out(static_cast<std::size_t>(n));
   for (std::size_t r = 0; r < in.size(); ++r) {
     in[r].assign(static_cast<std::size_t>(count), 1);
@@ -161,7 +92,7 @@ plan::Sample MeasureCollective(const plan::Layout& layout, const plan::Op& op, c
     for (int r = 0; r < n; ++r) team.ranks.push_back(r);
     const auto r = static_cast<std::size_t>(rank);
     const Slice<float> slice{in[r].data(), out[r].data(), count};
-    if (merged || c.kind == plan::CollectiveKind::kAllGather) return communicator.AllGather(team, {&slice, 1}).worked;
+    if (c.kind == plan::CollectiveKind::kAllGather) return communicator.AllGather(team, {&slice, 1}).worked;
     if (c.kind == plan::CollectiveKind::kReduceScatter) return communicator.ReduceScatter(team, {&slice, 1}).worked;
     return communicator.AllReduce(team, {&slice, 1}).worked;
   });
@@ -205,16 +136,74 @@ plan::Sample MeasureNorm(Bytes bytes) {
   return Repeat([&] { sum += kernels::SquaredNorm<float>(static_cast<Index>(gradient.size()), gradient.data()); });
 }
 
+/// The layers of one pipeline rank of a scenario, on as many ranks as it has, without a pipeline between them: a few
+/// microbatches. As many ranks as in a step take turns, each with as many weights.
+plan::Scenario LayersOf(plan::Scenario s, bool split_backward) {
+  plan::Strategy& y = s.strategy;
+  const bool reduces = plan::ReducesEveryMicrobatch(y);
+  const int stages = y.pipeline;
+  y.pipeline = y.chunks_per_rank = 1;
+  y.schedule = split_backward ? plan::ScheduleKind::kZbH1 : plan::ScheduleKind::k1f1b;
+  y.first_stage_layers = y.last_stage_layers = 0;
+  y.account_embedding_in_split = y.overlap_data = y.overlap_parameter_gather = false;
+  if (!reduces) {
+    y.optimizer_sharding = plan::Sharding::kNone;
+    y.shard_group = 0;
+  }
+  if (!reduces) y.data *= stages;
+  if (s.model.pattern.empty() && !s.model.moe) s.model.layers = (s.model.layers + stages - 1) / stages;
+  s.batch.sequences = s.batch.microbatch * y.data * kMicrobatches;
+  return s;
+}
+
+/// Adds the ops of layers that a short run of them measured.
+void MeasureLayers(const plan::Scenario& scenario, plan::Samples& samples) {
+  const plan::Plan plan = plan::BuildPlan(scenario);
+  RunOptions options;
+  options.steps = kLayerSteps;
+  options.tokens = RandomTokens(options.seed, scenario.model.vocabulary);
+  const RunResult run = Run<float>(scenario, plan, options);
+  std::map<std::string, std::pair<double, double>> sums;  // equal ops of several layers: seconds, count
+  for (const OpMeasurement& m : run.operations) {
+    const plan::LayerProgram& program = plan.programs[static_cast<std::size_t>(m.program_index)];
+    const plan::Op& op = program.Ops(m.phase)[static_cast<std::size_t>(m.index)];
+    auto& [seconds, count] = sums[plan::SignatureOf(plan.layout, m.phase, op)];
+    seconds += m.count * m.seconds;
+    count += m.count;
+  }
+  for (const auto& [signature, sum] : sums) {
+    samples.by_signature.emplace(signature, plan::Sample{.seconds = sum.first / sum.second,
+                                                         .spread = 0,
+                                                         .repeats = static_cast<int>(sum.second * (kLayerSteps - 1))});
+  }
+}
+
+bool HasPhase(const plan::Schedule& schedule, std::initializer_list<plan::Phase> phases) {
+  for (const auto& order : schedule.order) {
+    for (const plan::Task& task : order) {
+      if (std::find(phases.begin(), phases.end(), task.phase) != phases.end()) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 void MeasureOps(const plan::Scenario& scenario, const plan::Plan& plan, plan::Samples& samples) {
   kernels::SetGemmThreads(1);
-  const OpSettings<float> settings = SettingsOf(scenario);
-  for (const auto& [signature, at] : plan::OpsOf(plan)) {
-    if (samples.by_signature.count(signature)) continue;
+  const std::map<std::string, plan::PlanOp> ops = plan::OpsOf(plan);
+  const bool layers = std::any_of(ops.begin(), ops.end(), [&](const auto& op) {
+    return op.second.program != nullptr && !samples.by_signature.count(op.first);
+  });
+  if (layers && HasPhase(plan.schedule, {plan::Phase::kBackward, plan::Phase::kOverlapped}))
+    MeasureLayers(LayersOf(scenario, false), samples);
+  if (layers && HasPhase(plan.schedule, {plan::Phase::kBackwardInput}))
+    MeasureLayers(LayersOf(scenario, true), samples);
+  for (const auto& [signature, at] : ops) {
+    if (at.program != nullptr || samples.by_signature.count(signature)) continue;
     plan::Sample& sample = samples.by_signature[signature];
     if (const auto* c = std::get_if<plan::Collective>(&at.op.kind)) {
-      sample = MeasureCollective(plan.layout, at.op, *c);
+      sample = MeasureCollective(plan.layout, *c);
     } else if (const auto* m = std::get_if<plan::Message>(&at.op.kind)) {
       sample = MeasureMessage(*m);
     } else if (const auto* u = std::get_if<plan::OptimizerUpdate>(&at.op.kind)) {
@@ -222,8 +211,7 @@ void MeasureOps(const plan::Scenario& scenario, const plan::Plan& plan, plan::Sa
     } else if (const auto* g = std::get_if<plan::GradientNorm>(&at.op.kind)) {
       sample = MeasureNorm(g->bytes);
     } else {
-      ISO_CHECK_NOTE(at.program != nullptr, signature);
-      sample = MeasureLayerOp(settings, plan.layout, *at.program, at.op);
+      throw Error("op " + at.op.name + " of the step", "the CPU does not run it", "predict this scenario instead");
     }
   }
 }

@@ -6,12 +6,13 @@
 
 namespace isochrone::executor {
 
-/// Measures every op of a plan alone on this machine and adds those that `samples` lacks.
+/// Measures the ops of a plan on this machine, apart from the plan's own order, and adds those that `samples` lacks.
 ///
-/// A compute op runs on buffers of its own, with the kernels, operands and buffers from the pool that a rank uses; a
-/// collective runs on as many threads as its group has ranks, which take turns as in virtual time; a message between
-/// two. Each is warmed up twice and repeated until 11 times and 4 ms are reached; the median of CPU time counts. Before
-/// each compute op the caches are filled with other data, as the rest of a layer fills them.
+/// Ops of layers are measured where they stand in their layer: the layers of one pipeline rank run forward and backward,
+/// a few microbatches one after the other, on as many ranks as the plan has but without a pipeline between them, so
+/// that each op finds operands, weights, memory pool and caches as it finds them in a step. The mean of thread CPU time
+/// counts, a collective's wait for its group included. Update, norm, gradient collectives and messages run alone on
+/// arrays of the plan's size, with the caches full of other data; the mean of the middle half of 9 counts.
 ///
 /// Requires  Check(scenario) passed; `plan` was built from `scenario`, precision fp32
 /// Throws    Error for an op that the CPU does not run

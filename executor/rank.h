@@ -128,6 +128,7 @@ class Rank {
   const Team& TeamOf(plan::Group group);
   void Account(plan::Stream stream, const Exchange& exchange);
   void Compute(double seconds, plan::Phase phase);
+  bool Counts() const { return step_ > 0 || options_.steps == 1; }  // the first step pays for fresh memory
   int NameIndex(const std::string& name);
   const RunPlan& run_;
   const plan::Plan& plan_;
@@ -155,6 +156,7 @@ class Rank {
   bool checks_values_ = false;  // the step is run again to find where a value stopped being finite
   double squared_norm_ = 0;
   double worked_ = 0;  // seconds that the last collective worked
+  double mark_ = 0;    // until here the clock is accounted for, within a pass
   std::vector<std::string> names_;
   std::string doing_;
 };

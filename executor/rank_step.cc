@@ -122,9 +122,11 @@ void Rank<T>::RunStepOp(const plan::Op& op, int chunk, int part, int parts) {
   const double end = clock_.Now();
   const double seconds = worked_ >= 0 ? worked_ : end - start;
   if (worked_ < 0) record_.attribution.optimizer += Seconds(seconds);
-  auto& [sum, count] = times_.step_ops[op.name];
-  sum += seconds;
-  count += 1;
+  if (Counts()) {
+    auto& [sum, count] = times_.step_ops[op.name];
+    sum += seconds;
+    count += 1;
+  }
   record_.spans.push_back({.start = start,
                            .end = end,
                            .rank = rank_,

@@ -50,7 +50,7 @@ void Rank<T>::Forward(int chunk, int microbatch) {
   const plan::Buffer& input = first.program->buffers[static_cast<std::size_t>(first.program->input)];
   Memory::Handle x;
   if (slot.stage > 0) x = Arriving(slot, chunk, microbatch, false, input);
-  const double start = clock_.Now();
+  const double start = mark_ = clock_.Now();
   for (std::size_t l = 0; l < slot.layers.size(); ++l) {
     const Layer& layer = slot.layers[l];
     const plan::LayerProgram& p = *layer.program;
@@ -86,7 +86,7 @@ void Rank<T>::BackwardInput(int chunk, int microbatch, bool with_weights) {
   if (last.program->output >= 0)
     dy = Arriving(slot, chunk, microbatch, true,
                   last.program->buffers[static_cast<std::size_t>(last.program->output_gradient)]);
-  const double start = clock_.Now();
+  const double start = mark_ = clock_.Now();
   const Phase phase = with_weights ? Phase::kBackward : Phase::kBackwardInput;
   for (std::size_t l = slot.layers.size(); l-- > 0;) {
     const Layer& layer = slot.layers[l];
@@ -120,7 +120,7 @@ template <class T>
 void Rank<T>::BackwardWeight(int chunk, int microbatch) {
   Slot& slot = slots_[static_cast<std::size_t>(chunk)];
   InFlight& flight = in_flight_.at({chunk, microbatch});
-  const double start = clock_.Now();
+  const double start = mark_ = clock_.Now();
   for (std::size_t l = slot.layers.size(); l-- > 0;) {
     const Layer& layer = slot.layers[l];
     Frame& frame = flight.frames[l];
@@ -224,16 +224,17 @@ void Rank<T>::RunOps(const Layer& layer, Frame& frame, Phase phase, const Releas
   const std::vector<plan::Op>& ops = layer.program->Ops(phase);
   auto& seconds = times_.seconds[static_cast<std::size_t>(layer.program_index)][static_cast<std::size_t>(phase)];
   auto& count = times_.count[static_cast<std::size_t>(layer.program_index)][static_cast<std::size_t>(phase)];
-  double before = clock_.Now();
   for (std::size_t i = 0; i < ops.size(); ++i) {
     RunOp(layer, frame, ops[i], microbatch, phase);
     for (int b : releases[i]) frame[static_cast<std::size_t>(b)].reset();
+    // What surrounds an op counts as its own, so that ops add up to their pass; a collective's wait does too.
     const double now = clock_.Now();
-    const bool collective = std::holds_alternative<plan::Collective>(ops[i].kind);
-    seconds[i] += collective ? worked_ : now - before;
-    count[i] += 1;
-    if (!collective) Compute(now - before, phase);
-    before = now;
+    if (Counts()) {
+      seconds[i] += now - mark_;
+      count[i] += 1;
+    }
+    if (!std::holds_alternative<plan::Collective>(ops[i].kind)) Compute(now - mark_, phase);
+    mark_ = now;
   }
 }
 

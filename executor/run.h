@@ -12,12 +12,13 @@
 
 namespace isochrone::executor {
 
-/// One op's own time on one rank, per step: the mean over the measured steps.
+/// One op within the run: the mean over the measured steps and all ranks. Collectives include what they waited.
 struct OpMeasurement {
   std::string program, name;
+  int program_index = 0;  // in Plan::programs
   plan::Phase phase = plan::Phase::kForward;
   int index = 0;       // in the program's list of that phase
-  double count = 0;    // times a step
+  double count = 0;    // times a step, on the reported rank
   double seconds = 0;  // each
 };
 
@@ -31,7 +32,7 @@ struct RunResult {
   plan::Metrics metrics;
   plan::Timeline timeline;                           // of world ranks
   std::vector<plan::StageMemory> memory;             // [world rank], at its fullest instant
-  std::vector<OpMeasurement> operations;             // of the reported rank
+  std::vector<OpMeasurement> operations;             // that the reported rank runs
   std::map<std::string, double> step_seconds_by_op;  // prologue, epilogue, side tasks of the reported rank, per step
   /// With RunOptions::keep_tensors: full tensors by key, gradients of the last step before clipping.
   std::map<std::string, std::vector<double>> gradients, parameters;

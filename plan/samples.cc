@@ -18,6 +18,19 @@ std::string SignatureOf(const Layout& layout, const Op& op) {
   return text;
 }
 
+std::string SignatureOf(const Layout& layout, Phase phase, const Op& op) {
+  return std::string(NameOf(phase)) + ": " + SignatureOf(layout, op);
+}
+
+Op MessageGatherOp(const Plan& plan) {
+  return {.name = "message_gather",
+          .stream = Stream::kTensor,
+          .kind = Collective{.kind = CollectiveKind::kAllGather, .group = Group::kTensor, .bytes = plan.message_bytes},
+          .in = {},
+          .out = {},
+          .after = {}};
+}
+
 Op MessageOp(const Plan& plan) {
   const bool cut = plan.message_scatter_gather;
   return {.name = "message",
@@ -30,21 +43,23 @@ Op MessageOp(const Plan& plan) {
 
 std::map<std::string, PlanOp> OpsOf(const Plan& plan) {
   std::map<std::string, PlanOp> all;
-  const auto add = [&](const LayerProgram* program, const Op& op) {
-    all.emplace(SignatureOf(plan.layout, op), PlanOp{program, op});
-  };
+  const auto add = [&](const Op& op) { all.emplace(SignatureOf(plan.layout, op), PlanOp{nullptr, op}); };
   for (const LayerProgram& program : plan.programs) {
-    for (const auto& ops : program.ops) {
-      for (const Op& op : ops) add(&program, op);
+    for (int phase = 0; phase < kPhases; ++phase) {
+      for (const Op& op : program.ops[static_cast<std::size_t>(phase)])
+        all.emplace(SignatureOf(plan.layout, static_cast<Phase>(phase), op), PlanOp{&program, op});
     }
   }
   for (const auto* lists : {&plan.prologue, &plan.epilogue}) {
     for (const auto& ops : *lists) {
-      for (const Op& op : ops) add(nullptr, op);
+      for (const Op& op : ops) add(op);
     }
   }
-  for (const SideTask& side : plan.side) add(nullptr, side.op);
-  if (plan.schedule.placement.stages > 1) add(nullptr, MessageOp(plan));
+  for (const SideTask& side : plan.side) add(side.op);
+  if (plan.schedule.placement.stages > 1) {
+    add(MessageOp(plan));
+    if (plan.message_scatter_gather) add(MessageGatherOp(plan));
+  }
   return all;
 }
 

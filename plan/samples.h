@@ -24,13 +24,16 @@ struct Samples {
 /// What one op does, without the buffers it does it to: its line in the text of a plan, and for a collective the size
 /// of its group. Ops of equal signature take equal time.
 std::string SignatureOf(const Layout& layout, const Op& op);
+/// The same for an op of a layer, with the pass it belongs to: a pass that comes later finds its operands further away.
+std::string SignatureOf(const Layout& layout, Phase phase, const Op& op);
 
-/// A pipeline message of a plan, as an op.
+/// A pipeline message of a plan, as an op; and, where tensor ranks send a part each, what puts the parts together.
 Op MessageOp(const Plan& plan);
+Op MessageGatherOp(const Plan& plan);
 
-/// Every op of `plan` once, by signature; `program` -1 for ops of the step and messages.
+/// Every op of `plan` once, by signature.
 struct PlanOp {
-  const LayerProgram* program = nullptr;
+  const LayerProgram* program = nullptr;  // null for ops of the step and messages
   Op op;
 };
 std::map<std::string, PlanOp> OpsOf(const Plan& plan);
