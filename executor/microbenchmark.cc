@@ -1,6 +1,7 @@
 #include "executor/microbenchmark.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <thread>
 
@@ -17,7 +18,7 @@ namespace isochrone::executor {
 namespace {
 
 constexpr int kWarmups = 2, kRepeats = 9;
-constexpr int kMicrobatches = 4, kLayerSteps = 4;
+constexpr int kLayerSteps = 4;
 constexpr std::size_t kOtherData = std::size_t{32} << 20;  // more than the caches hold: a step lies between two updates
 
 plan::Sample SampleOf(std::vector<double> seconds) {
@@ -136,31 +137,61 @@ plan::Sample MeasureNorm(Bytes bytes) {
   return Repeat([&] { sum += kernels::SquaredNorm<float>(static_cast<Index>(gradient.size()), gradient.data()); });
 }
 
-/// The layers of one pipeline rank of a scenario, on as many ranks as it has, without a pipeline between them: a few
-/// microbatches. As many ranks as in a step take turns, each with as many weights.
-plan::Scenario LayersOf(plan::Scenario s, bool split_backward) {
+/// Microbatches that a pipeline rank has in flight at its fullest, the mean over ranks.
+int InFlight(const plan::Schedule& schedule) {
+  double sum = 0;
+  for (const double n : plan::PeakActivations(schedule)) sum += n / schedule.placement.chunks;
+  return std::max(1, static_cast<int>(std::lround(sum / schedule.placement.ranks)));
+}
+
+/// The layers of one pipeline rank of a scenario, on as many ranks as it has, without a pipeline between them.
+plan::Scenario LayersOf(plan::Scenario s, int microbatches) {
   plan::Strategy& y = s.strategy;
   const bool reduces = plan::ReducesEveryMicrobatch(y);
   const int stages = y.pipeline;
   y.pipeline = y.chunks_per_rank = 1;
-  y.schedule = split_backward ? plan::ScheduleKind::kZbH1 : plan::ScheduleKind::k1f1b;
+  y.schedule = plan::ScheduleKind::k1f1b;
   y.first_stage_layers = y.last_stage_layers = 0;
   y.account_embedding_in_split = y.overlap_data = y.overlap_parameter_gather = false;
   if (!reduces) {
     y.optimizer_sharding = plan::Sharding::kNone;
     y.shard_group = 0;
+    y.data *= stages;
   }
-  if (!reduces) y.data *= stages;
   if (s.model.pattern.empty() && !s.model.moe) s.model.layers = (s.model.layers + stages - 1) / stages;
-  s.batch.sequences = s.batch.microbatch * y.data * kMicrobatches;
+  s.batch.sequences = s.batch.microbatch * y.data * microbatches;
   return s;
 }
 
-/// Adds the ops of layers that a short run of them measured.
-void MeasureLayers(const plan::Scenario& scenario, plan::Samples& samples) {
-  const plan::Plan plan = plan::BuildPlan(scenario);
+/// Forward passes until `in_flight` microbatches wait, then one backward pass and one forward pass in turn.
+std::vector<plan::Task> SteadyOrder(int microbatches, int in_flight, bool split_backward) {
+  std::vector<plan::Task> order;
+  for (int i = 0; i < microbatches + in_flight; ++i) {
+    const int back = i - in_flight;
+    if (back >= 0 && split_backward) {
+      order.push_back({.phase = plan::Phase::kBackwardInput, .microbatch = back});
+      order.push_back({.phase = plan::Phase::kBackwardWeight, .microbatch = back});
+    } else if (back >= 0) {
+      order.push_back({.phase = plan::Phase::kBackward, .microbatch = back});
+    }
+    if (i < microbatches) order.push_back({.phase = plan::Phase::kForward, .microbatch = i});
+  }
+  return order;
+}
+
+/// Adds the ops of layers that a short run of them measured: as many ranks as in a step take turns, each with as many
+/// weights and microbatches in flight.
+void MeasureLayers(const plan::Scenario& whole, const plan::Schedule& schedule, bool split_backward,
+                   plan::Samples& samples) {
+  const int in_flight = std::min(InFlight(schedule), schedule.microbatches);
+  const int microbatches =
+      schedule.microbatches;  // as long as a step: a machine treats a burst better than lasting work
+  const plan::Scenario scenario = LayersOf(whole, microbatches);
+  plan::Plan plan = plan::BuildPlan(scenario);
+  plan.schedule.order[0] = SteadyOrder(microbatches, in_flight, split_backward);
   RunOptions options;
   options.steps = kLayerSteps;
+  options.take_turns = schedule.placement.ranks > 1;
   options.tokens = RandomTokens(options.seed, scenario.model.vocabulary);
   const RunResult run = Run<float>(scenario, plan, options);
   std::map<std::string, std::pair<double, double>> sums;  // equal ops of several layers: seconds, count
@@ -196,9 +227,9 @@ void MeasureOps(const plan::Scenario& scenario, const plan::Plan& plan, plan::Sa
     return op.second.program != nullptr && !samples.by_signature.count(op.first);
   });
   if (layers && HasPhase(plan.schedule, {plan::Phase::kBackward, plan::Phase::kOverlapped}))
-    MeasureLayers(LayersOf(scenario, false), samples);
+    MeasureLayers(scenario, plan.schedule, false, samples);
   if (layers && HasPhase(plan.schedule, {plan::Phase::kBackwardInput}))
-    MeasureLayers(LayersOf(scenario, true), samples);
+    MeasureLayers(scenario, plan.schedule, true, samples);
   for (const auto& [signature, at] : ops) {
     if (at.program != nullptr || samples.by_signature.count(signature)) continue;
     plan::Sample& sample = samples.by_signature[signature];

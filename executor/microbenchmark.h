@@ -8,11 +8,11 @@ namespace isochrone::executor {
 
 /// Measures the ops of a plan on this machine, apart from the plan's own order, and adds those that `samples` lacks.
 ///
-/// Ops of layers are measured where they stand in their layer: the layers of one pipeline rank run forward and backward,
-/// a few microbatches one after the other, on as many ranks as the plan has but without a pipeline between them, so
-/// that each op finds operands, weights, memory pool and caches as it finds them in a step. The mean of thread CPU time
-/// counts, a collective's wait for its group included. Update, norm, gradient collectives and messages run alone on
-/// arrays of the plan's size, with the caches full of other data; the mean of the middle half of 9 counts.
+/// Ops of layers are measured where they stand in their layer: the layers of one pipeline rank run forward and
+/// backward, on as many ranks as the plan has but without a pipeline between them, with as many microbatches in flight,
+/// in turns, so that each op finds operands, weights, memory pool and caches as it finds them in a step. The mean of
+/// thread CPU time counts, a collective's wait for its group included. Update, norm, gradient collectives and messages
+/// run alone on arrays of the plan's size, with the caches full of other data; the mean of the middle half of 9 counts.
 ///
 /// Requires  Check(scenario) passed; `plan` was built from `scenario`, precision fp32
 /// Throws    Error for an op that the CPU does not run

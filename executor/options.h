@@ -31,6 +31,7 @@ struct RunOptions {
   double memory_limit_bytes = 0;  // of a rank; 0: none
   double timeout_s = 30;          // without any progress
   bool keep_tensors = false;      // return gradients and parameters in full
+  bool take_turns = false;        // ranks meet after every task, as stages of a pipeline wait for each other
   const std::atomic<bool>* interrupted = nullptr;
   /// Initial weight of element `index` of the full parameter `key`, in place of seeded ones.
   std::function<double(const std::string& key, std::int64_t index)> initial;

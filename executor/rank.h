@@ -114,6 +114,7 @@ class Rank {
   // rank_step.cc: what surrounds the tasks
   void RunStepOp(const plan::Op& op, int chunk, int part, int parts);
   void RunSide(int after_task);
+  void Meet();
   void Reduce(const plan::Op& op, const std::vector<Parameter<T>*>& parameters);
   void Gather(const std::vector<Parameter<T>*>& parameters);
   void AllReduceGradients(plan::Group group, const std::vector<Parameter<T>*>& parameters, plan::Stream stream);

@@ -40,6 +40,7 @@ StepRecord Rank<T>::Step(int step) {
   const std::vector<plan::Task>& order = plan_.schedule.order[stage];
   for (std::size_t i = 0; i < order.size(); ++i) {
     RunTask(order[i]);
+    if (options_.take_turns) Meet();
     RunSide(static_cast<int>(i));
   }
   AddCopies();
@@ -54,6 +55,13 @@ StepRecord Rank<T>::Step(int step) {
   }
   record_.end = clock_.Now();
   return record_;
+}
+
+template <class T>
+void Rank<T>::Meet() {
+  T nothing = 0;
+  const Slice<T> slice{&nothing, &nothing, 1};
+  communicator_.AllReduce(TeamOf(plan::Group::kWorld), {&slice, 1});
 }
 
 /// Side tasks run where they are anchored: one stream does everything, so nothing is hidden.
