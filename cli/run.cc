@@ -9,6 +9,7 @@
 #include "cli/measured.h"
 #include "cli/verb.h"
 #include "costmodel/profile.h"
+#include "executor/cuda/run.h"
 #include "executor/mpi_world.h"
 #include "executor/run.h"
 #include "plan/build.h"
@@ -53,7 +54,8 @@ executor::RunOptions OptionsOf(const Asked& asked, const plan::Scenario& scenari
 
 /// On threads of this process or, under mpirun, with this process as one rank: then rank 0 alone has the answer.
 std::optional<executor::RunResult> CarryOut(const plan::Scenario& scenario, const plan::Plan& plan,
-                                            const executor::RunOptions& options) {
+                                            const executor::RunOptions& options, bool on_gpus) {
+  if (on_gpus) return executor::cuda::RunOnGpus(scenario, plan, options);
   if (!executor::UnderMpi()) return executor::Run<float>(scenario, plan, options);
   std::signal(SIGTERM, Interrupt);  // what the launcher sends to all when one has died
   const executor::MpiSession session;
@@ -68,12 +70,13 @@ std::optional<executor::RunResult> CarryOut(const plan::Scenario& scenario, cons
 
 int RunScenario(const Asked& asked) {
   const plan::Scenario scenario = plan::ReadScenario(asked.scenario);
-  if (scenario.strategy.precision != plan::Dtype::kFp32) {
+  const bool on_gpus = asked.device == 1;
+  if (!on_gpus && scenario.strategy.precision != plan::Dtype::kFp32) {
     throw Error(scenario.file + ": /strategy/precision", "the CPU computes in fp32", "write \"fp32\"");
   }
   const plan::Plan plan = plan::BuildPlan(scenario);
   std::signal(SIGINT, Interrupt);
-  std::optional<executor::RunResult> answer = CarryOut(scenario, plan, OptionsOf(asked, scenario));
+  std::optional<executor::RunResult> answer = CarryOut(scenario, plan, OptionsOf(asked, scenario), on_gpus);
   std::signal(SIGINT, SIG_DFL);
   if (!answer) return kAnswered;
   executor::RunResult& result = *answer;
@@ -97,7 +100,8 @@ Verb RunVerb() {
           .declare = [](Options& options) {
             auto asked = std::make_shared<Asked>();
             options.Positional(asked->scenario, "scenario", "a scenario file");
-            options.Choice(asked->device, "--device", {"cpu"}, "what computes");
+            options.Choice(asked->device, "--device", {"cpu", "cuda"},
+                           "what computes; cuda: one GPU for every rank, see docs/cuda.md");
             options.Choice(
                 asked->clock, "--clock", executor::ClockNames(),
                 "virtual: ranks take turns and CPU time counts; wall: each rank has a core, as under mpirun");

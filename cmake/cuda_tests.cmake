@@ -10,3 +10,16 @@ else()
   add_test(NAME ${ptxas_test} COMMAND ${CMAKE_COMMAND} -E echo "skipped: no nvcc, so no kernel was compiled for a GPU")
   set_tests_properties(${ptxas_test} PROPERTIES SKIP_REGULAR_EXPRESSION "skipped")
 endif()
+
+target_link_libraries(executor_tests PRIVATE iso_kernels_emulated)  # for the recorded device
+
+if(ISO_RUNS_ON_GPUS)  # on a machine with a GPU it runs, on others it skips aloud
+  add_executable(gpu_check tests/executor/gpu_check.cc)
+  target_compile_options(gpu_check PRIVATE ${ISO_WARNINGS} -O0)
+  iso_link_gpus(gpu_check)
+  add_test(NAME "cuda: one GPU equals one CPU rank" COMMAND gpu_check WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties("cuda: one GPU equals one CPU rank" PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300)
+endif()
+add_test(NAME "cli: run --device cuda says at once what is missing"
+         COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tests/cli/cuda_test.py $<TARGET_FILE:isochrone> ${PROJECT_SOURCE_DIR})
+set_tests_properties("cli: run --device cuda says at once what is missing" PROPERTIES SKIP_RETURN_CODE 77)

@@ -34,7 +34,7 @@ struct Access {
 };
 
 /// How a product multiplies: in float with all bits, or rounded to TF32 (10 bits of fraction) first.
-enum class Multiply { kFloat, kTf32 };
+enum class Arithmetic { kFloat, kTf32 };
 
 /// C = op(A) op(B) + beta C, row-major, float; pitches as in kernels/gemm.h. `bias` (n), or null, is added to every
 /// row. Only with beta 0.
@@ -50,7 +50,7 @@ struct Matmul {
   Index ldc = 0, stride_c = 0;
   Index batch = 1;
   const float* bias = nullptr;
-  Multiply multiply = Multiply::kFloat;
+  Arithmetic arithmetic = Arithmetic::kFloat;
 };
 
 /// All that the executor asks of CUDA, cuBLAS and NCCL, for one rank with one GPU. Calls that take a stream return
@@ -85,7 +85,8 @@ class Calls {
   /// A launch of one or several kernels; `launch` is called with the stream, now or later.
   virtual void Run(const std::string& name, Stream stream, std::span<const Access> accesses,
                    std::function<void(Stream)> launch) = 0;
-  virtual void Multiply(const std::string& name, const Matmul& matmul, Stream stream) = 0;
+  virtual void Multiply(const std::string& name, const Matmul& matmul, std::span<const Access> accesses,
+                        Stream stream) = 0;
 
   // communication; counts are of floats
   virtual std::unique_ptr<Comm> NewComm(const std::string& name, const std::vector<int>& ranks, int rank) = 0;

@@ -170,5 +170,11 @@ void MergeAttention(Stream stream, Index rows, Index head_size, T* out, float* l
 template <class T>
 void SsdScan(Stream stream, const SsdShape& shape, const T* x, const float* dt, const float* a, const T* b, const T* c,
              const float* skip, const float* initial, T* out, float* state);
+// ssd_backward.cu: kernels/ssd.h; all gradients are float
+template <class T>
+void SsdScanBackward(Stream stream, const SsdShape& shape, const T* x, const float* dt, const float* a, const T* b,
+                     const T* c, const float* skip, const float* state, const T* dout, const float* dfinal,
+                     const SsdGradients<float>& gradients, float* workspace);
+Index SsdBackwardWorkspace(const SsdShape& shape);
 
 }  // namespace isochrone::kernels::cuda

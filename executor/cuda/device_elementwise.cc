@@ -1,0 +1,162 @@
+// Ops that pass once over memory, on the device: activations, dropout, sums, rotary positions.
+#include <algorithm>
+
+#include "executor/cuda/device_rank.h"
+#include "kernels/cuda/launch.h"
+
+namespace isochrone::executor::cuda {
+namespace {
+
+namespace on_device = kernels::cuda;
+using plan::ElementwiseKind;
+
+kernels::Activation ActivationOf(ElementwiseKind kind) {
+  if (kind == ElementwiseKind::kSquaredRelu) return kernels::Activation::kSquaredRelu;
+  if (kind == ElementwiseKind::kSilu) return kernels::Activation::kSilu;
+  return kernels::Activation::kGelu;
+}
+
+kernels::Gate GateOf(ElementwiseKind kind) {
+  return kind == ElementwiseKind::kSwiglu ? kernels::Gate::kSwiGlu : kernels::Gate::kGeGlu;
+}
+
+}  // namespace
+
+/// Rows of tokens cut where a sequence ends: body(first row, rows, first position).
+template <class Body>
+void DeviceRank::ForEachRun(Index first_row, Index rows, Body body) const {
+  const Index S = scenario_.model.sequence;
+  for (Index row = 0; row < rows;) {
+    const Index position = (first_row + row) % S, length = std::min(rows - row, S - position);
+    body(row, length, position);
+    row += length;
+  }
+}
+
+/// The shard of random numbers that an op draws is an index over the whole batch, as on the CPU.
+void DeviceRank::RunDropout(const plan::Elementwise& e, const Operands& o, bool backward) {
+  const Index S = scenario_.model.sequence, heads = scenario_.model.heads, mine = heads / plan_.layout.tp;
+  const double rate = scenario_.model.dropout;
+  const bool residual = !backward && e.kind == ElementwiseKind::kBiasDropoutAdd;
+  const bool biased = residual && o.in.size() > 2;
+  const float *x = o.In(0), *bias = biased ? o.In(1) : nullptr, *add = residual ? o.In(biased ? 2 : 1) : nullptr;
+  float* out = o.Out(0);
+  const std::uint64_t seed = options_.seed, sequence = o.sequence;
+  const auto run = [&](Index at, const kernels::Shard& shard) {
+    RunKernels(o.op->name, o.in, {o.out.at(0)}, [=](Stream s) {
+      on_device::Dropout<float>(s, seed, sequence, shard, rate, x + at, bias, add != nullptr ? add + at : nullptr,
+                                out + at);
+    });
+  };
+  if (o.OutBuffer(0).shape.size() != 4) {
+    const Index first = (o.first_sequence * S + o.first_row) * e.columns;
+    return run(0, {e.rows, e.columns, first, e.columns});
+  }
+  const Index rows = mine * S;  // scores (B, A, S, S)
+  for (Index b = 0; b < e.rows / rows; ++b)
+    run(b * rows * S, {rows, S, ((o.first_sequence + b) * heads + at_.tp * mine) * S * S, S});
+}
+
+void DeviceRank::RunRope(const plan::Elementwise& e, const Operands& o, bool backward) {
+  const plan::Model& m = scenario_.model;
+  const Index S = m.sequence, tp = plan_.layout.tp, query = m.heads / tp, key = m.kv_heads / tp, D = m.head_dim;
+  const Index sequences = e.rows / S;
+  CopyOn(o.out.at(0), o.in.at(0), static_cast<std::size_t>(e.rows * e.columns) * sizeof(float));
+  const float *cosine = cosine_->As<float>(), *sine = sine_->As<float>();
+  float* x = o.Out(0);
+  RunKernels(o.op->name, {cosine_.get(), sine_.get()}, {o.out.at(0)}, [=](Stream s) {
+    const auto rotate = backward ? on_device::RopeBackward<float> : on_device::Rope<float>;
+    rotate(s, sequences, S, query + key, D, (query + 2 * key) * D, cosine, sine, x);
+  });
+}
+
+void DeviceRank::RunElementwise(const plan::Elementwise& e, const Operands& o) {
+  if (e.pass == plan::Pass::kBackward) return RunElementwiseBackward(e, o);
+  const Index rows = e.rows, columns = e.columns, n = rows * columns;
+  const float *x = o.In(0), *second = o.in.size() > 1 ? o.In(1) : nullptr;
+  float* out = o.Out(0);
+  switch (e.kind) {
+    case ElementwiseKind::kGelu:
+    case ElementwiseKind::kBiasGelu:
+    case ElementwiseKind::kSquaredRelu:
+    case ElementwiseKind::kSilu: {
+      const kernels::Activation f = ActivationOf(e.kind);
+      return RunKernels(o.op->name, o.in, o.out,
+                        [=](Stream s) { on_device::Activate<float>(s, f, rows, columns, x, second, out); });
+    }
+    case ElementwiseKind::kSwiglu:
+    case ElementwiseKind::kGeglu: {
+      if (second != nullptr) Missing(o, "gated activations with weights of experts");
+      const kernels::Gate f = GateOf(e.kind);
+      return RunKernels(o.op->name, o.in, o.out, [=](Stream s) {
+        on_device::GatedActivate<float>(s, f, rows, columns, 2 * columns, x, x + columns, nullptr, nullptr, out);
+      });
+    }
+    case ElementwiseKind::kDropout:
+    case ElementwiseKind::kBiasDropoutAdd:
+      return RunDropout(e, o, false);
+    case ElementwiseKind::kAdd: {
+      if (o.InBuffer(1).kind != plan::BufferKind::kParameter)
+        return RunKernels(o.op->name, o.in, o.out, [=](Stream s) { on_device::Add<float>(s, n, x, second, out); });
+      CopyOn(o.out.at(0), o.in.at(0), static_cast<std::size_t>(n) * sizeof(float));
+      return ForEachRun(o.first_row, rows, [&](Index row, Index length, Index position) {
+        RunKernels(o.op->name, {o.in.at(1)}, {o.out.at(0)}, [=](Stream s) {
+          on_device::AddPositions<float>(s, 1, length, columns, position, second, out + row * columns);
+        });
+      });
+    }
+    case ElementwiseKind::kRope:
+      return RunRope(e, o, false);
+    default:
+      break;
+  }
+  Missing(o, plan::NameOf(e.kind));
+}
+
+void DeviceRank::RunElementwiseBackward(const plan::Elementwise& e, const Operands& o) {
+  const Index rows = e.rows, columns = e.columns, n = rows * columns;
+  const float *dout = o.In(0), *x = o.in.size() > 1 ? o.In(1) : nullptr;
+  float* dx = o.Out(0);
+  switch (e.kind) {
+    case ElementwiseKind::kGelu:
+    case ElementwiseKind::kBiasGelu:
+    case ElementwiseKind::kSquaredRelu:
+    case ElementwiseKind::kSilu: {
+      const kernels::Activation f = ActivationOf(e.kind);
+      const float* bias = o.in.size() > 2 ? o.In(2) : nullptr;
+      return RunKernels(o.op->name, o.in, o.out,
+                        [=](Stream s) { on_device::ActivateBackward<float>(s, f, rows, columns, x, bias, dout, dx); });
+    }
+    case ElementwiseKind::kSwiglu:
+    case ElementwiseKind::kGeglu: {
+      if (o.in.size() > 2) Missing(o, "gradients of gated activations with weights of experts");
+      const kernels::Gate f = GateOf(e.kind);
+      return RunKernels(o.op->name, o.in, o.out, [=](Stream s) {
+        on_device::GatedActivateBackward<float>(s, f, rows, columns, 2 * columns, x, x + columns, nullptr, nullptr,
+                                                dout, dx, dx + columns);
+      });
+    }
+    case ElementwiseKind::kDropout:
+    case ElementwiseKind::kBiasDropoutAdd:
+      return RunDropout(e, o, true);
+    case ElementwiseKind::kBias: {
+      if (o.OutBuffer(0).shape.size() == 1)
+        return RunKernels(o.op->name, o.in, o.out,
+                          [=](Stream s) { on_device::BiasGradient<float>(s, rows, columns, dout, dx); });
+      return ForEachRun(o.first_row, rows, [&](Index row, Index length, Index position) {
+        RunKernels(o.op->name, {o.in.at(0)}, {o.out.at(0)}, [=](Stream s) {
+          on_device::AddPositionsBackward<float>(s, 1, length, columns, position, dout + row * columns, dx);
+        });
+      });
+    }
+    case ElementwiseKind::kAdd:
+      return RunKernels(o.op->name, o.in, o.out, [=](Stream s) { on_device::Add<float>(s, n, dout, x, dx); });
+    case ElementwiseKind::kRope:
+      return RunRope(e, o, true);
+    default:
+      break;
+  }
+  Missing(o, std::string("the gradient of ") + plan::NameOf(e.kind));
+}
+
+}  // namespace isochrone::executor::cuda

@@ -1,0 +1,281 @@
+#include "executor/cuda/device_rank.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "kernels/rope.h"
+#include "plan/layer_traffic.h"
+
+namespace isochrone::executor::cuda {
+namespace {
+
+constexpr double kRotaryBase = 10000;
+constexpr std::size_t kHostBytes = std::size_t{1} << 20;  // of parameters that travel at once
+
+bool IsTable(const std::string& name) { return name == "embedding.weight" || name == "logits.weight"; }
+
+}  // namespace
+
+DevicePlan PrepareDevicePlan(const plan::Scenario& s, const plan::Plan& plan, const RunOptions& options) {
+  const auto refuse = [&](const std::string& key, const std::string& what, const std::string& instead) {
+    throw Error(s.file + ": " + key, what, instead);
+  };
+  const plan::Strategy& strategy = s.strategy;
+  if (strategy.precision != plan::Dtype::kFp32 && strategy.precision != plan::Dtype::kTf32)
+    refuse("/strategy/precision", "the CUDA executor trains in fp32 and tf32", "write \"fp32\" or \"tf32\"");
+  if (plan::ReducesEveryMicrobatch(strategy) || strategy.optimizer_sharding == plan::Sharding::kZero3)
+    refuse("/strategy/optimizer_sharding", "the CUDA executor shards optimizer state only", "use none or zero1");
+  if (strategy.context > 1) refuse("/strategy/context", "the CUDA executor does not split sequences", "use 1");
+  if (s.model.moe) refuse("/model", "the CUDA executor does not run experts", "run this model with --device cpu");
+  if (s.model.kv_heads % strategy.tensor != 0)
+    refuse("/strategy/tensor", "the CUDA executor does not copy key heads over tensor ranks",
+           "use a degree that divides kv_heads = " + std::to_string(s.model.kv_heads));
+  DevicePlan run{.scenario = &s, .plan = &plan, .options = &options, .liveness = {}, .launches = {}};
+  for (const plan::LayerProgram& program : plan.programs) run.liveness.push_back(LivenessOf(program));
+  run.launches = OrderMessages(plan.schedule);
+  run.arithmetic = strategy.precision == plan::Dtype::kTf32 ? Arithmetic::kTf32 : Arithmetic::kFloat;
+  return run;
+}
+
+DeviceRank::DeviceRank(const DevicePlan& run, int rank, Calls& calls)
+    : run_(run),
+      plan_(*run.plan),
+      scenario_(*run.scenario),
+      options_(*run.options),
+      rank_(rank),
+      at_(plan::CoordinatesOf(plan_.layout, rank)),
+      calls_(calls),
+      queues_(calls),
+      memory_(calls, options_.memory_limit_bytes),
+      timings_(plan_, calls),
+      host_(calls, kHostBytes),
+      text_(calls, static_cast<std::size_t>(2 * plan_.schedule.microbatches * scenario_.batch.microbatch *
+                                            scenario_.model.sequence) *
+                       sizeof(std::int32_t)) {
+  const plan::Model& model = scenario_.model;
+  BuildComms();
+  if (model.position == plan::PositionKind::kRotary) {
+    std::vector<float> cosine(static_cast<std::size_t>(model.sequence * model.head_dim / 2)), sine(cosine.size());
+    kernels::RopeTable<float>(0, model.sequence, model.head_dim, kRotaryBase, cosine.data(), sine.data());
+    cosine_ = FromHost(plan::BufferKind::kWorkspace, cosine, "cosines of rotary positions");
+    sine_ = FromHost(plan::BufferKind::kWorkspace, sine, "sines of rotary positions");
+  }
+  loss_ = Zeros(plan::BufferKind::kWorkspace, sizeof(double), "loss");
+  squared_norm_ = Zeros(plan::BufferKind::kWorkspace, sizeof(double), "gradient norm");
+  clip_ = Zeros(plan::BufferKind::kWorkspace, sizeof(float), "clip factor");
+  slots_.resize(static_cast<std::size_t>(plan_.schedule.placement.chunks));
+  for (int chunk = 0; chunk < plan_.schedule.placement.chunks; ++chunk) BuildSlot(chunk);
+  queues_.Synchronize();
+}
+
+DeviceRank::~DeviceRank() {
+  // What still runs reads memory that is about to go. After an error there may be nothing to wait for.
+  try {
+    queues_.Synchronize();
+  } catch (const std::exception&) {
+  }
+}
+
+/// Communicators are made in one order of kinds by every rank; those of one kind do not overlap.
+void DeviceRank::BuildComms() {
+  using plan::Group;
+  const bool last = at_.pp == 0 || at_.pp == plan_.layout.pp - 1;
+  for (const Group group : {Group::kTensor, Group::kPipeline, Group::kDataContext, Group::kShard, Group::kReplica,
+                            Group::kEmbedding, Group::kWorld}) {
+    if (group == Group::kEmbedding && (!last || !scenario_.model.tied_embeddings)) continue;
+    const std::vector<int> ranks = plan::RanksOf(plan_.layout, group, rank_);
+    if (ranks.size() < 2) continue;
+    const auto [it, is_new] = comms_.try_emplace(ranks, calls_);
+    if (is_new)
+      it->second.Make(std::string(plan::NameOf(group)) + " of rank " + std::to_string(ranks.front()), ranks, rank_);
+    comm_of_[group] = &*it->second;
+  }
+  if (plan_.schedule.placement.directions == 1) return;
+  plan::Coordinates other = at_;
+  other.pp = plan_.layout.pp - 1 - at_.pp;
+  std::vector<int> pair = {rank_, plan::RankAt(plan_.layout, other)};
+  std::sort(pair.begin(), pair.end());
+  const auto [it, is_new] = comms_.try_emplace(pair, calls_);
+  if (is_new) it->second.Make("copies of rank " + std::to_string(pair.front()), pair, rank_);
+  copies_ = &*it->second;
+}
+
+const Comm* DeviceRank::CommOf(plan::Group group) const {
+  const auto it = comm_of_.find(group);
+  return it == comm_of_.end() ? nullptr : it->second;
+}
+
+void DeviceRank::BuildSlot(int chunk) {
+  Slot& slot = slots_[static_cast<std::size_t>(chunk)];
+  const plan::Placement& place = plan_.schedule.placement;
+  slot.stage = place.StageOf(at_.pp, chunk);
+  slot.direction = place.DirectionOf(at_.pp, chunk);
+  for (const plan::Section& section : plan_.stages[static_cast<std::size_t>(slot.stage)].sections) {
+    const plan::LayerProgram& program = plan_.programs[static_cast<std::size_t>(section.program)];
+    for (int i = 0; i < section.count; ++i) {
+      Layer layer{.program = &program,
+                  .program_index = section.program,
+                  .layer = section.first_layer < 0 ? -1 : section.first_layer + i,
+                  .parameter = std::vector<DeviceParameter*>(program.buffers.size(), nullptr)};
+      for (std::size_t b = 0; b < program.buffers.size(); ++b) {
+        if (program.buffers[b].kind == plan::BufferKind::kParameter)
+          layer.parameter[b] = AddParameter(slot, program, program.buffers[b], layer.layer);
+      }
+      for (std::size_t b = 0; b < program.buffers.size(); ++b) {
+        const plan::Buffer& gradient = program.buffers[b];
+        for (std::size_t p = 0; gradient.kind == plan::BufferKind::kGradient && p < program.buffers.size(); ++p) {
+          if (gradient.name == "d_" + program.buffers[p].name) layer.parameter[b] = layer.parameter[p];
+        }
+      }
+      slot.layers.push_back(std::move(layer));
+    }
+  }
+  for (std::size_t l = 0; l + 1 < slot.layers.size(); ++l) {
+    const plan::LayerProgram& next = *slot.layers[l + 1].program;
+    slot.layers[l].output_is_kept =
+        next.buffers[static_cast<std::size_t>(next.input)].lifetime == plan::Lifetime::kMicrobatch;
+  }
+}
+
+DeviceParameter* DeviceRank::AddParameter(Slot& slot, const plan::LayerProgram& program, const plan::Buffer& buffer,
+                                          int layer) {
+  if (buffer.borrowed) {
+    for (Slot& other : slots_) {
+      for (auto& p : other.parameters) {
+        if (p->shape.key == buffer.name) return p.get();
+      }
+    }
+    ISO_CHECK_NOTE(false, program.name + " borrows " + buffer.name);
+  }
+  auto p = std::make_unique<DeviceParameter>();
+  p->shape = ShardOf<float>(scenario_.model, buffer, layer,
+                            {.tensor_rank = at_.tp, .tensor_size = plan_.layout.tp, .experts = {}});
+  Parameter<float>& shape = p->shape;
+  shape.tied = scenario_.model.tied_embeddings && IsTable(buffer.name) && plan_.stages.size() > 1;
+  if (scenario_.model.tied_embeddings && buffer.name == "logits.weight") {
+    shape.key = "embedding.weight";
+    shape.counts = false;
+  }
+  const bool shards = scenario_.strategy.optimizer_sharding != plan::Sharding::kNone;
+  const Comm* comm = CommOf(plan::Group::kShard);
+  const Index owners = shards && comm != nullptr ? comm->Size() : 1;
+  shape.padded = (shape.Count() + owners - 1) / owners * owners;
+  shape.owned = shape.padded / owners;
+  shape.first_owned = owners > 1 ? comm->index * shape.owned : 0;
+  const auto bytes = [](Index n) { return static_cast<std::size_t>(n) * sizeof(float); };
+  p->value = Zeros(plan::BufferKind::kParameter, bytes(shape.padded), shape.key);
+  p->gradient = Zeros(plan::BufferKind::kGradient, bytes(shape.padded), shape.key);
+  p->first_moment = Zeros(plan::BufferKind::kOptimizer, bytes(shape.owned), shape.key);
+  p->second_moment = Zeros(plan::BufferKind::kOptimizer, bytes(shape.owned), shape.key);
+  Upload(*p);
+  slot.parameters.push_back(std::move(p));
+  return slot.parameters.back().get();
+}
+
+/// Initial weights, the same as the CPU's.
+void DeviceRank::Upload(const DeviceParameter& p) {
+  Memory host;
+  Parameter<float> filled = p.shape;
+  filled.value = host.Allocate(plan::BufferKind::kParameter, p.value->Bytes(), filled.key);
+  float* values = filled.value->As<float>();
+  std::fill_n(values, filled.padded, 0.0f);
+  if (options_.initial) {
+    for (Index i = 0; i < filled.Count(); ++i)
+      values[i] = static_cast<float>(options_.initial(filled.key, filled.FullIndex(i)));
+  } else {
+    Initialise(options_.seed, filled);
+  }
+  for (std::size_t at = 0; at < p.value->Bytes(); at += kHostBytes) {  // through pinned memory, piece by piece
+    const std::size_t piece = std::min(kHostBytes, p.value->Bytes() - at);
+    std::memcpy(host_.As<char>(), reinterpret_cast<char*>(values) + at, piece);
+    Enqueue(plan::Stream::kCopy, {}, {p.value.get()},
+            [&](Stream stream) { calls_.Copy(p.value->As<char>() + at, host_.As<char>(), piece, stream); });
+    queues_.Synchronize();
+  }
+}
+
+DeviceRank::Handle DeviceRank::Zeros(plan::BufferKind kind, std::size_t bytes, const std::string& what) {
+  Handle block = memory_.Allocate(kind, bytes, what);
+  ZeroOn(block.get());
+  return block;
+}
+
+DeviceRank::Handle DeviceRank::FromHost(plan::BufferKind kind, const std::vector<float>& values,
+                                        const std::string& what) {
+  const std::size_t bytes = values.size() * sizeof(float);
+  Handle block = memory_.Allocate(kind, bytes, what);
+  for (std::size_t at = 0; at < bytes; at += kHostBytes) {
+    const std::size_t piece = std::min(kHostBytes, bytes - at);
+    std::memcpy(host_.As<char>(), reinterpret_cast<const char*>(values.data()) + at, piece);
+    Enqueue(plan::Stream::kCopy, {}, {block.get()},
+            [&](Stream stream) { calls_.Copy(block->As<char>() + at, host_.As<char>(), piece, stream); });
+    queues_.Synchronize();
+  }
+  return block;
+}
+
+std::vector<float> DeviceRank::ToHost(const Block& block) {
+  std::vector<float> values(block.Bytes() / sizeof(float));
+  Block& from = const_cast<Block&>(block);
+  for (std::size_t at = 0; at < block.Bytes(); at += kHostBytes) {
+    const std::size_t piece = std::min(kHostBytes, block.Bytes() - at);
+    Enqueue(plan::Stream::kCopy, {&from}, {},
+            [&](Stream stream) { calls_.Copy(host_.As<char>(), block.As<char>() + at, piece, stream); });
+    queues_.Synchronize();
+    std::memcpy(reinterpret_cast<char*>(values.data()) + at, host_.As<char>(), piece);
+  }
+  return values;
+}
+
+std::vector<DeviceParameter*> DeviceRank::ParametersOf(int chunk) {
+  std::vector<DeviceParameter*> all;
+  for (auto& p : slots_[static_cast<std::size_t>(chunk)].parameters) all.push_back(p.get());
+  return all;
+}
+
+std::vector<DeviceParameter*> DeviceRank::Parameters() {
+  std::vector<DeviceParameter*> all;
+  for (std::size_t chunk = 0; chunk < slots_.size(); ++chunk) {
+    const std::vector<DeviceParameter*> some = ParametersOf(static_cast<int>(chunk));
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
+}
+
+std::string DeviceRank::Doing() const {
+  return "rank " + std::to_string(rank_) + ", step " + std::to_string(step_) + (doing_.empty() ? "" : ", " + doing_);
+}
+
+RankReport DeviceRank::Report() {
+  RankReport report{.records = std::move(records_),
+                    .times = timings_.times,
+                    .memory = memory_.AtPeak(),
+                    .names = timings_.names,
+                    .adds_loss = at_.tp == 0,
+                    .tensors = {}};
+  if (!options_.keep_tensors) return report;
+  for (DeviceParameter* p : Parameters()) {
+    const Parameter<float>& s = p->shape;
+    HeldTensor held{.key = s.key,
+                    .elements = static_cast<double>(s.full_rows * s.full_columns),
+                    .value_at = {},
+                    .value = {},
+                    .gradient_at = {},
+                    .gradient = {}};
+    const std::vector<float> value = ToHost(*p->value), gradient = ToHost(*p->gradient);
+    for (Index i = 0; i < s.Count(); ++i) {
+      const double at = static_cast<double>(s.FullIndex(i));
+      held.value_at.push_back(at);
+      held.value.push_back(static_cast<double>(value[static_cast<std::size_t>(i)]));
+      if (i < s.first_owned || i >= s.first_owned + s.owned) continue;
+      held.gradient_at.push_back(at);
+      held.gradient.push_back(static_cast<double>(gradient[static_cast<std::size_t>(i)]));
+    }
+    report.tensors.push_back(std::move(held));
+  }
+  return report;
+}
+
+}  // namespace isochrone::executor::cuda

@@ -1,0 +1,199 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "executor/clock.h"
+#include "executor/cuda/device_memory.h"
+#include "executor/cuda/held.h"
+#include "executor/cuda/message_order.h"
+#include "executor/cuda/queues.h"
+#include "executor/cuda/timings.h"
+#include "executor/liveness.h"
+#include "executor/options.h"
+#include "executor/parameters.h"
+#include "executor/report.h"
+#include "plan/plan.h"
+#include "plan/scenario.h"
+
+namespace isochrone::executor::cuda {
+
+/// What all ranks of a run on GPUs share and only read.
+struct DevicePlan {
+  const plan::Scenario* scenario = nullptr;
+  const plan::Plan* plan = nullptr;
+  const RunOptions* options = nullptr;
+  std::vector<Liveness> liveness;      // [program]
+  std::vector<RankLaunches> launches;  // [pipeline rank]
+  Arithmetic arithmetic = Arithmetic::kFloat;
+};
+/// Throws Error naming key and remedy for what the CUDA executor does not run.
+DevicePlan PrepareDevicePlan(const plan::Scenario& scenario, const plan::Plan& plan, const RunOptions& options);
+
+/// One parameter on the device. `shape` says where it lies in the full tensor, and holds no memory.
+struct DeviceParameter {
+  Parameter<float> shape;
+  DeviceMemory::Handle value, gradient, first_moment, second_moment;
+  float* Owned(const DeviceMemory::Handle& of_all) const { return of_all->As<float>() + shape.first_owned; }
+};
+
+/// One rank with one GPU: the walk of executor/rank.h through the same plan, in float. Where that one waits, this one
+/// launches: a step is put on streams as a whole, and the host waits once, at its end.
+class DeviceRank {
+ public:
+  DeviceRank(const DevicePlan& run, int rank, Calls& calls);
+  ~DeviceRank();
+  DeviceRank(const DeviceRank&) = delete;
+  DeviceRank& operator=(const DeviceRank&) = delete;
+
+  /// Launches one training step.
+  void Launch(int step);
+  /// Waits for it. Throws Error where loss or gradients are not finite, or a peer has failed.
+  void Collect();
+  /// Where updated parameters are gathered at the next step's start: launches that now.
+  void Finish();
+  /// What the rank saw. After Finish of all ranks.
+  RankReport Report();
+  std::string Doing() const;
+
+ private:
+  using Handle = DeviceMemory::Handle;
+  using Block = DeviceMemory::Block;
+  using Frame = std::vector<Handle>;  // [buffer of the program]
+  struct Layer {
+    const plan::LayerProgram* program = nullptr;
+    int program_index = 0, layer = -1;
+    bool output_is_kept = false;              // the next layer keeps its input
+    std::vector<DeviceParameter*> parameter;  // [buffer]; null for activations
+  };
+  struct Slot {
+    int stage = 0, direction = 0;
+    std::vector<Layer> layers;
+    std::vector<std::unique_ptr<DeviceParameter>> parameters;
+  };
+  using MessageKey = std::tuple<bool, int, int, int>;  // backward, direction, stage that made it, microbatch
+  /// One op on its buffers, in the order that plan/tape.h documents.
+  struct Operands {
+    const plan::Op* op = nullptr;
+    const Layer* layer = nullptr;
+    std::vector<Block*> in, out;
+    Index first_sequence = 0, first_row = 0;
+    std::uint64_t sequence = 0;  // of random numbers: layer, op and step
+    float* In(std::size_t i) const { return in.at(i)->As<float>(); }
+    const std::int32_t* Ids(std::size_t i) const { return in.at(i)->As<std::int32_t>(); }
+    float* Out(std::size_t i) const { return out.at(i)->As<float>(); }
+    const plan::Buffer& InBuffer(std::size_t i) const {
+      return layer->program->buffers[static_cast<std::size_t>(op->in.at(i))];
+    }
+    const plan::Buffer& OutBuffer(std::size_t i) const {
+      return layer->program->buffers[static_cast<std::size_t>(op->out.at(i))];
+    }
+  };
+
+  // device_rank.cc: building
+  void BuildComms();
+  void BuildSlot(int chunk);
+  DeviceParameter* AddParameter(Slot& slot, const plan::LayerProgram& program, const plan::Buffer& buffer, int layer);
+  void Upload(const DeviceParameter& parameter);
+  Handle Zeros(plan::BufferKind kind, std::size_t bytes, const std::string& what);
+  Handle FromHost(plan::BufferKind kind, const std::vector<float>& values, const std::string& what);
+  std::vector<float> ToHost(const Block& block);
+  void WriteText();
+
+  // device_launch.cc: waits for what the blocks' last users did, calls `launch`, notes the use
+  void Enqueue(plan::Stream stream, const std::vector<Block*>& reads, const std::vector<Block*>& writes,
+               const std::function<void(Stream)>& launch);
+  void RunKernels(const std::string& name, const std::vector<Block*>& reads, const std::vector<Block*>& writes,
+                  std::function<void(Stream)> launch);
+  void MultiplyOn(const std::string& name, const Matmul& matmul, const std::vector<Block*>& reads, Block* result);
+  void CopyOn(Block* to, Block* from, std::size_t bytes);
+  void ZeroOn(Block* block);
+
+  // device_tasks.cc: tasks and messages
+  void RunTask(const plan::Task& task);
+  void Forward(int chunk, int microbatch);
+  void BackwardInput(int chunk, int microbatch, bool with_weights);
+  void BackwardWeight(int chunk, int microbatch);
+  void RunOps(const Layer& layer, Frame& frame, plan::Phase phase, const Releases& releases, int microbatch);
+  Operands OperandsOf(const Layer& layer, Frame& frame, const plan::Op& op, int microbatch, plan::Phase phase);
+  void BindText(const Layer& layer, Frame& frame, int microbatch);
+  Handle NewBuffer(const Layer& layer, int buffer);
+  void Exchange(const MessageGroup& group);
+  const plan::Buffer& BufferOf(const PipelineMessage& message, int chunk) const;
+  Handle Arriving(const Slot& slot, int microbatch, bool backward);
+  void Leaving(const Slot& slot, int microbatch, bool backward, Handle data);
+
+  // device_ops.cc: ops
+  void RunOp(const Operands& o);
+  void RunGemm(const plan::Gemm& g, const Operands& o);
+  void RunAttentionProduct(const plan::Gemm& g, const Operands& o);
+  void RunAttention(const plan::Attention& a, const Operands& o);
+  void RunSoftmax(const plan::Softmax& s, const Operands& o);
+  void RunNormalization(const plan::Normalization& n, const Operands& o);
+  void RunEmbedding(const plan::Embedding& e, const Operands& o);
+  void RunCrossEntropy(const plan::CrossEntropy& c, const Operands& o);
+  void AddLoss(Block* statistics, Index tokens);
+  void RunCollective(const plan::Collective& c, const Operands& o);
+  void MergeStatistics(const Operands& o);
+  [[noreturn]] void Missing(const Operands& o, const std::string& what) const;
+
+  // device_elementwise.cc
+  void RunElementwise(const plan::Elementwise& e, const Operands& o);
+  void RunElementwiseBackward(const plan::Elementwise& e, const Operands& o);
+  void RunDropout(const plan::Elementwise& e, const Operands& o, bool backward);
+  void RunRope(const plan::Elementwise& e, const Operands& o, bool backward);
+  template <class Body>
+  void ForEachRun(Index first_row, Index rows, Body body) const;
+
+  // device_step.cc: what surrounds the tasks
+  void RunSide(int after_task);
+  void RunStepOp(const plan::Op& op, int chunk, int part, int parts);
+  template <class Call>
+  void Together(plan::Stream stream, const std::vector<DeviceParameter*>& parameters, Handle DeviceParameter::*which,
+                Call call);
+  void Reduce(const plan::Op& op, const std::vector<DeviceParameter*>& parameters);
+  void Gather(const std::vector<DeviceParameter*>& parameters);
+  void AllReduceGradients(const Comm* comm, const std::vector<DeviceParameter*>& parameters, plan::Stream stream);
+  void AddCopies();
+  void AddTiedTables();
+  void LocalNorm();
+  void Update();
+
+  const Comm* CommOf(plan::Group group) const;
+  std::vector<DeviceParameter*> ParametersOf(int chunk);
+  std::vector<DeviceParameter*> Parameters();
+  bool Split() const { return scenario_.strategy.sequence_parallel && plan_.layout.tp > 1; }
+
+  const DevicePlan& run_;
+  const plan::Plan& plan_;
+  const plan::Scenario& scenario_;
+  const RunOptions& options_;
+  int rank_;
+  plan::Coordinates at_;
+  Calls& calls_;
+  Queues queues_;
+  DeviceMemory memory_;
+  Timings timings_;
+  Clock clock_{ClockKind::kWall};
+  Timings::What now_;                           // what launches are part of
+  bool is_timed_ = false;                       // within a step
+  std::map<std::vector<int>, HeldComm> comms_;  // by members
+  std::map<plan::Group, const Comm*> comm_of_;
+  const Comm* copies_ = nullptr;  // with the rank that holds the other copy of this one's stages
+  Handle cosine_, sine_, loss_, squared_norm_, clip_;
+  PinnedMemory host_;        // results of a step, parameters on their way
+  PinnedMemory text_;        // tokens and labels of a step: (microbatches, tokens | labels, B, S)
+  std::vector<Slot> slots_;  // [chunk]
+  std::map<std::pair<int, int>, std::vector<Frame>> in_flight_;  // (chunk, microbatch): [layer]
+  std::map<MessageKey, Handle> arrived_, leaving_;
+  int step_ = 0;
+  std::vector<StepRecord> records_;
+  double step_start_ = 0;
+  std::string doing_;
+};
+
+}  // namespace isochrone::executor::cuda

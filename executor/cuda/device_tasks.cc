@@ -1,0 +1,262 @@
+// A rank's tasks: passes of microbatches through the layers of its chunks, and the messages between them.
+#include <algorithm>
+
+#include "base/error.h"
+#include "executor/cuda/device_rank.h"
+
+namespace isochrone::executor::cuda {
+namespace {
+
+using plan::Phase;
+
+std::size_t BytesOf(const plan::Buffer& b) {
+  const bool real = b.dtype != plan::Dtype::kInt32 && b.dtype != plan::Dtype::kMask;
+  return static_cast<std::size_t>(b.Elements() * (real ? double{sizeof(float)} : plan::SizeOf(b.dtype).value));
+}
+
+}  // namespace
+
+void DeviceRank::RunTask(const plan::Task& task) {
+  switch (task.phase) {
+    case Phase::kForward:
+      return Forward(task.chunk, task.microbatch);
+    case Phase::kBackward:
+      return BackwardInput(task.chunk, task.microbatch, true);
+    case Phase::kBackwardInput:
+      return BackwardInput(task.chunk, task.microbatch, false);
+    case Phase::kBackwardWeight:
+      return BackwardWeight(task.chunk, task.microbatch);
+    case Phase::kOverlapped:  // one compute stream: one after the other
+      Forward(task.chunk, task.microbatch);
+      return BackwardInput(task.chunk_b, task.microbatch_b, true);
+    case Phase::kRecompute:
+      break;
+  }
+  throw Error("task " + plan::Print(task), "the CUDA executor recomputes within the backward pass only",
+              "leave recompute tasks out of the schedule");
+}
+
+void DeviceRank::Forward(int chunk, int microbatch) {
+  Slot& slot = slots_[static_cast<std::size_t>(chunk)];
+  std::vector<Frame>& frames = in_flight_[{chunk, microbatch}];
+  frames.resize(slot.layers.size());
+  Handle x;
+  if (slot.stage > 0) x = Arriving(slot, microbatch, false);
+  for (std::size_t l = 0; l < slot.layers.size(); ++l) {
+    const Layer& layer = slot.layers[l];
+    const plan::LayerProgram& p = *layer.program;
+    Frame& frame = frames[l];
+    frame.resize(p.buffers.size());
+    if (x) frame[static_cast<std::size_t>(p.input)] = std::move(x);
+    BindText(layer, frame, microbatch);
+    RunOps(layer, frame, Phase::kForward, run_.liveness[static_cast<std::size_t>(layer.program_index)].forward,
+           microbatch);
+    if (p.output < 0) continue;
+    Handle& y = frame[static_cast<std::size_t>(p.output)];
+    x = y;
+    if (p.buffers[static_cast<std::size_t>(p.output)].lifetime == plan::Lifetime::kTask) y.reset();
+  }
+  if (slot.layers.back().program->output >= 0) Leaving(slot, microbatch, false, std::move(x));
+}
+
+void DeviceRank::BackwardInput(int chunk, int microbatch, bool with_weights) {
+  Slot& slot = slots_[static_cast<std::size_t>(chunk)];
+  std::vector<Frame>& frames = in_flight_.at({chunk, microbatch});
+  Handle dy;
+  if (slot.layers.back().program->output >= 0) dy = Arriving(slot, microbatch, true);
+  for (std::size_t l = slot.layers.size(); l-- > 0;) {
+    const Layer& layer = slot.layers[l];
+    const plan::LayerProgram& p = *layer.program;
+    const Liveness& live = run_.liveness[static_cast<std::size_t>(layer.program_index)];
+    Frame& frame = frames[l];
+    if (p.output_gradient >= 0) frame[static_cast<std::size_t>(p.output_gradient)] = std::move(dy);
+    BindText(layer, frame, microbatch);
+    RunOps(layer, frame, Phase::kRecompute, live.recompute, microbatch);
+    RunOps(layer, frame, with_weights ? Phase::kBackward : Phase::kBackwardInput,
+           with_weights ? live.backward : live.backward_input, microbatch);
+    if (p.input_gradient >= 0) dy = frame[static_cast<std::size_t>(p.input_gradient)];
+    if (with_weights) {
+      frame.clear();
+    } else {
+      for (int b : live.after_backward_input) frame[static_cast<std::size_t>(b)].reset();
+    }
+  }
+  if (with_weights) in_flight_.erase({chunk, microbatch});
+  if (slot.stage > 0) Leaving(slot, microbatch, true, std::move(dy));
+}
+
+void DeviceRank::BackwardWeight(int chunk, int microbatch) {
+  Slot& slot = slots_[static_cast<std::size_t>(chunk)];
+  std::vector<Frame>& frames = in_flight_.at({chunk, microbatch});
+  for (std::size_t l = slot.layers.size(); l-- > 0;) {
+    const Layer& layer = slot.layers[l];
+    BindText(layer, frames[l], microbatch);
+    RunOps(layer, frames[l], Phase::kBackwardWeight,
+           run_.liveness[static_cast<std::size_t>(layer.program_index)].backward_weight, microbatch);
+    frames[l].clear();
+  }
+  in_flight_.erase({chunk, microbatch});
+}
+
+/// All tokens and labels of this rank's step, into pinned memory: (microbatches, tokens | labels, B, S).
+void DeviceRank::WriteText() {
+  const Index S = scenario_.model.sequence, B = scenario_.batch.microbatch, microbatches = plan_.schedule.microbatches;
+  std::vector<std::int32_t> text(static_cast<std::size_t>(S + 1));
+  for (Index m = 0; m < microbatches; ++m) {
+    for (Index b = 0; b < B; ++b) {
+      options_.tokens(step_, (Index{at_.dp} * microbatches + m) * B + b, text);
+      for (Index label = 0; label < 2; ++label)
+        std::copy_n(text.begin() + label, S, text_.As<std::int32_t>() + ((2 * m + label) * B + b) * S);
+    }
+  }
+}
+
+/// Tokens and labels are not made by an op.
+void DeviceRank::BindText(const Layer& layer, Frame& frame, int microbatch) {
+  const plan::LayerProgram& p = *layer.program;
+  const Index n = scenario_.batch.microbatch * scenario_.model.sequence;
+  for (std::size_t b = 0; b < p.buffers.size(); ++b) {
+    const std::string& name = p.buffers[b].name;
+    if (p.buffers[b].dtype != plan::Dtype::kInt32 || (name != "tokens" && name != "labels") || frame[b]) continue;
+    frame[b] = NewBuffer(layer, static_cast<int>(b));
+    const std::int32_t* from = text_.As<std::int32_t>() + (2 * Index{microbatch} + (name == "labels" ? 1 : 0)) * n;
+    now_ = {.kind = Timings::What::Kind::kStepOp, .name = "text"};
+    Enqueue(plan::Stream::kCopy, {}, {frame[b].get()}, [&](Stream stream) {
+      calls_.Copy(frame[b]->As<void>(), from, static_cast<std::size_t>(n) * sizeof(std::int32_t), stream);
+    });
+  }
+}
+
+DeviceRank::Handle DeviceRank::NewBuffer(const Layer& layer, int b) {
+  const plan::Buffer& buffer = layer.program->buffers[static_cast<std::size_t>(b)];
+  const bool kept =
+      buffer.lifetime == plan::Lifetime::kMicrobatch || (b == layer.program->output && layer.output_is_kept);
+  return memory_.Allocate(kept ? plan::BufferKind::kActivation : plan::BufferKind::kWorkspace, BytesOf(buffer),
+                          buffer.name);
+}
+
+DeviceRank::Operands DeviceRank::OperandsOf(const Layer& layer, Frame& frame, const plan::Op& op, int microbatch,
+                                            Phase phase) {
+  const auto block = [&](int b) -> Block* {
+    const auto i = static_cast<std::size_t>(b);
+    if (DeviceParameter* p = layer.parameter[i])
+      return (layer.program->buffers[i].kind == plan::BufferKind::kGradient ? p->gradient : p->value).get();
+    ISO_CHECK_NOTE(frame[i] != nullptr, Doing() + ": " + layer.program->buffers[i].name +
+                                            " is read before written in " + plan::NameOf(phase));
+    return frame[i].get();
+  };
+  for (int b : op.out) {
+    const auto i = static_cast<std::size_t>(b);
+    if (layer.parameter[i] == nullptr && !frame[i]) frame[i] = NewBuffer(layer, b);
+  }
+  Operands o;
+  o.op = &op;
+  o.layer = &layer;
+  const Index B = scenario_.batch.microbatch, tokens = B * scenario_.model.sequence;
+  o.first_sequence = (Index{at_.dp} * plan_.schedule.microbatches + microbatch) * B;
+  o.first_row = Split() ? tokens / plan_.layout.tp * at_.tp : 0;
+  o.sequence = SeedOf(static_cast<std::uint64_t>(step_), op.name + "." + std::to_string(layer.layer));
+  for (int b : op.in) o.in.push_back(block(b));
+  for (int b : op.out) o.out.push_back(block(b));
+  return o;
+}
+
+void DeviceRank::RunOps(const Layer& layer, Frame& frame, Phase phase, const Releases& releases, int microbatch) {
+  const std::vector<plan::Op>& ops = layer.program->Ops(phase);
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    doing_ = "op " + ops[i].name + " of " + layer.program->name +
+             (layer.layer >= 0 ? " layer " + std::to_string(layer.layer) : "") + ", " + plan::NameOf(phase) +
+             " of microbatch " + std::to_string(microbatch);
+    now_ = {.kind = Timings::What::Kind::kOp,
+            .phase = phase,
+            .program = layer.program_index,
+            .op = static_cast<int>(i),
+            .name = {}};
+    RunOp(OperandsOf(layer, frame, ops[i], microbatch, phase));
+    for (int b : releases[i]) frame[static_cast<std::size_t>(b)].reset();
+  }
+}
+
+// ---- messages -----------------------------------------------------------------------------------------------------
+
+/// The receiver's buffer of a message.
+const plan::Buffer& DeviceRank::BufferOf(const PipelineMessage& m, int chunk) const {
+  const Slot& slot = slots_[static_cast<std::size_t>(chunk)];
+  const plan::LayerProgram& p = m.backward ? *slot.layers.back().program : *slot.layers.front().program;
+  return p.buffers[static_cast<std::size_t>(m.backward ? p.output_gradient : p.input)];
+}
+
+/// One group: what this rank sends and receives at one instant. Each tensor rank may send its part alone, which the
+/// receiver's tensor ranks gather.
+void DeviceRank::Exchange(const MessageGroup& group) {
+  doing_ = "messages of its pipeline";
+  struct Half {
+    Block* block;
+    float* data;
+    Index count;
+    int peer;
+    bool leaves;
+  };
+  const Comm& comm = *CommOf(plan::Group::kPipeline);
+  std::vector<Half> halves;
+  std::vector<Block*> reads, writes, cut;
+  std::vector<Handle> sent;  // held until launched
+  for (const PipelineMessage& m : group) {
+    const MessageKey key{m.backward, m.direction, m.stage, m.microbatch};
+    const bool leaves = m.from == at_.pp;
+    Handle block;
+    if (leaves) {
+      block = std::move(leaving_.at(key));
+      leaving_.erase(key);
+      sent.push_back(block);
+    } else {
+      const int chunk = plan_.schedule.placement.ChunkOf(m.direction, m.stage + (m.backward ? -1 : 1));
+      const plan::Buffer& like = BufferOf(m, chunk);
+      const bool kept = like.lifetime == plan::Lifetime::kMicrobatch;
+      block = memory_.Allocate(kept ? plan::BufferKind::kActivation : plan::BufferKind::kWorkspace, BytesOf(like),
+                               like.name);
+      arrived_[key] = block;
+    }
+    const Index n = static_cast<Index>(block->Bytes() / sizeof(float)), tp = plan_.layout.tp;
+    const bool parts = plan_.message_scatter_gather && tp > 1 && n % tp == 0;
+    const Index count = parts ? n / tp : n;
+    (leaves ? reads : writes).push_back(block.get());
+    if (parts && !leaves) cut.push_back(block.get());
+    halves.push_back(
+        {block.get(), block->As<float>() + (parts ? count * at_.tp : 0), count, leaves ? m.to : m.from, leaves});
+  }
+  now_ = {.kind = Timings::What::Kind::kMessage, .name = {}};
+  Enqueue(plan::Stream::kPipeline, reads, writes, [&](Stream stream) {
+    calls_.GroupStart();
+    for (const Half& h : halves) {
+      if (h.leaves) calls_.Send(comm, h.data, h.count, h.peer, stream);
+      else calls_.Receive(comm, h.data, h.count, h.peer, stream);
+    }
+    calls_.GroupEnd();
+  });
+  for (Block* b : cut) {
+    const Index n = static_cast<Index>(b->Bytes() / sizeof(float));
+    float* data = b->As<float>();
+    now_ = {.kind = Timings::What::Kind::kMessage, .name = {}};
+    Enqueue(plan::Stream::kTensor, {}, {b}, [&](Stream stream) {
+      calls_.AllGather(*CommOf(plan::Group::kTensor), data + n / plan_.layout.tp * at_.tp, data, n, stream);
+    });
+  }
+}
+
+DeviceRank::Handle DeviceRank::Arriving(const Slot& slot, int microbatch, bool backward) {
+  const MessageKey key{backward, slot.direction, slot.stage + (backward ? 1 : -1), microbatch};
+  const auto it = arrived_.find(key);
+  ISO_CHECK_NOTE(it != arrived_.end(), Doing() + ": a message was not launched before its task");
+  Handle block = std::move(it->second);
+  arrived_.erase(it);
+  return block;
+}
+
+/// What stays on this rank has arrived.
+void DeviceRank::Leaving(const Slot& slot, int microbatch, bool backward, Handle data) {
+  const int to = plan_.schedule.placement.RankOf(slot.direction, slot.stage + (backward ? -1 : 1));
+  (to == at_.pp ? arrived_ : leaving_)[{backward, slot.direction, slot.stage, microbatch}] = std::move(data);
+}
+
+}  // namespace isochrone::executor::cuda

@@ -1,0 +1,13 @@
+// Linked where the program is built without nvcc and NCCL; run_gpus.cu takes its place where they are.
+#include "base/error.h"
+#include "executor/cuda/run.h"
+
+namespace isochrone::executor::cuda {
+
+std::string WhyNoGpu() { return "this program was built without CUDA"; }
+
+std::optional<RunResult> RunOnGpus(const plan::Scenario&, const plan::Plan&, const RunOptions&) {
+  throw Error("--device cuda", WhyNoGpu(), "build it where nvcc and NCCL are: docs/cuda.md says how");
+}
+
+}  // namespace isochrone::executor::cuda
