@@ -1,26 +1,15 @@
 // Published bubble rates from published pass times: no cost model between them, so they judge schedules and engine
 // alone.
 #include <catch2/catch.hpp>
-#include <cstdlib>
-#include <filesystem>
 
 #include "base/json.h"
+#include "tests/measured_rows.h"
 #include "tests/sim/plans.h"
 
 using namespace isochrone;
 using namespace isochrone::sim;
 
 namespace {
-
-/// reference/training_rows.json of the folder `shared` beside the source tree or one above it; empty if there is none.
-std::string RowsFile() {
-  for (auto folder = std::filesystem::absolute(ISO_SOURCE_DIR).lexically_normal(); folder != folder.root_path();
-       folder = folder.parent_path()) {
-    const auto file = folder.parent_path() / "shared" / "reference" / "training_rows.json";
-    if (std::filesystem::exists(file)) return file.string();
-  }
-  return "";
-}
 
 /// Bytes that the weight half of a backward pass keeps over all bytes of an activation, without flash attention: 32 s b
 /// h of 34 s b h + 5 a s² b. Qi et al., arXiv 2401.10241, section 2 (M_W and M_B).
@@ -49,7 +38,7 @@ double BubbleRate(const Json& row) {
 }  // namespace
 
 TEST_CASE("published bubble rates follow from published pass times within one point", "[zero_bubble_rows]") {
-  const std::string file = RowsFile();
+  const std::string file = tests::RowsFile();
   if (file.empty()) {
     WARN("skipped: shared/reference/training_rows.json is not beside the source tree");
     return;
