@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/verb.h"
+#include "costmodel/offload.h"
 #include "plan/memory.h"
 #include "study/predict.h"
 
@@ -28,6 +29,31 @@ void PrintKept(const plan::Plan& plan) {
     std::printf("  %-12s %s, and %s of statistics (norms, log-sum-exps)\n", program.name.c_str(),
                 HumanBytes(bytes.kept - bytes.kept_statistics).c_str(), HumanBytes(bytes.kept_statistics).c_str());
   }
+}
+
+/// What a step would keep of its speed if nothing hid its copies to host and drives, beside what the engine finds.
+void PrintOffload(const study::Prediction& p) {
+  double bytes = 0, copying = 0;
+  for (const study::OperationLine& line : p.operations) {
+    const auto* transfer = std::get_if<plan::Transfer>(&line.op->kind);
+    if (transfer == nullptr) continue;
+    bytes += line.count * transfer->bytes.value;
+    copying += line.Total();
+  }
+  if (bytes == 0) return;
+  const plan::Attribution& a = p.metrics.attribution;
+  const double flops = p.metrics.hardware_flops.value / p.plan.layout.World();
+  const Seconds computing = a.compute + a.recompute;
+  const FlopsPerSecond rate(flops / computing.value);
+  const double ait = flops / bytes;
+  const double closed = costmodel::OffloadEfficiency(ait, BytesPerSecond(bytes / copying), rate);
+  std::printf("Copies to and from host and drives, of one GPU in a step:\n");
+  std::printf("  efficiency = ait bw / (ait bw + peak) = %s if nothing hides them; played: %s\n",
+              Percent(closed).c_str(), Percent(computing / (computing + a.copy)).c_str());
+  std::printf("  with ait = %s FLOP/B, bytes = %s, bw = %s, peak = %s\n", ThreeDigits(ait).c_str(),
+              HumanBytes(Bytes(bytes)).c_str(), HumanScaled(bytes / copying, "B/s").c_str(),
+              HumanScaled(rate.value, "FLOP/s").c_str());
+  std::printf("  Rajbhandari et al., arXiv 2104.07857, equation 6\n");
 }
 
 void PrintLine(const study::OperationLine& line, const costmodel::Costs& costs, Seconds step) {
@@ -58,7 +84,10 @@ int Explain(const std::string& file, const std::string& name) {
     found = true;
     PrintLine(line, costs, p.metrics.step_time);
   }
-  if (name.empty()) PrintKept(p.plan);
+  if (name.empty()) {
+    PrintKept(p.plan);
+    PrintOffload(p);
+  }
   if (!found) {
     std::sort(names.begin(), names.end());
     names.erase(std::unique(names.begin(), names.end()), names.end());
