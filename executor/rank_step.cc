@@ -114,6 +114,8 @@ void Rank<T>::RunStepOp(const plan::Op& op, int chunk, int part, int parts) {
   } else if (op.name == "tied_embedding_gradient") {
     const std::vector<Parameter<T>*> tables = some([](const Parameter<T>* p) { return p->tied; });
     if (tables.size() == 1) AllReduceGradients(plan::Group::kEmbedding, tables, op.stream);
+  } else if (op.name == "twin_gradients") {
+    worked_ = 0;  // done before the epilogue, whole: AddCopies
   } else if (op.name == "gradient_norm") {
     LocalNorm();
   } else if (op.name == "gradient_norm_reduce") {
@@ -125,7 +127,7 @@ void Rank<T>::RunStepOp(const plan::Op& op, int chunk, int part, int parts) {
     Update();
   } else {
     throw Error("op " + op.name + " of the step", "the CPU does not run it",
-                "use optimizer_sharding none or zero1, and no experts");
+                "use optimizer_sharding none or zero1, no experts, and optimizer_barrier global_norm");
   }
   const double end = clock_.Now();
   const double seconds = worked_ >= 0 ? worked_ : end - start;

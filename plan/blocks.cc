@@ -83,7 +83,8 @@ ProgramTable BuildPrograms(const Scenario& s) {
   Programs programs(context);
   ProgramTable table;
   table.recompute_layers = s.strategy.recompute_layers;
-  table.embedding = programs.IndexOf("embedding", EmbeddingLayer);
+  const LayerKind first = EmbeddingKindOf(s.model);
+  table.embedding = programs.IndexOf(first.name, first.build);
   for (int layer = 0; layer < s.model.layers; ++layer) {
     const LayerKind kind = LayerKindAt(s.model, layer);
     const int again = programs.IndexOf(kind.name, kind.build);
@@ -93,9 +94,8 @@ ProgramTable BuildPrograms(const Scenario& s) {
   table.multi_token.assign(static_cast<std::size_t>(s.model.mtp_layers), -1);
   for (int& program : table.multi_token) program = programs.IndexOf("multi_token", MultiTokenLayer);
   const bool shares_stage = StagesOf(s.strategy) == 1 && s.model.tied_embeddings;
-  table.head = programs.IndexOf(
-      "head", shares_stage ? +[](const LayerContext& c) { return HeadLayer(c, false); }
-                           : +[](const LayerContext& c) { return HeadLayer(c, true); });
+  const LayerKind last = HeadKindOf(s.model, !shares_stage);
+  table.head = programs.IndexOf(last.name, last.build);
   table.programs = std::move(programs.programs);
   return table;
 }

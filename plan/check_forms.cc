@@ -54,6 +54,10 @@ void CheckOptimizerForm(const Scenario& s, const Faults& faults) {
     faults.Strategy("optimizer", "keeps its projections beside the gradients, but offload_optimizer moves them away",
                     Remedies{{"offload_optimizer", "none"}, {"optimizer", "adam"}});
   }
+  if (y.optimizer_barrier == OptimizerBarrier::kPostValidation && y.offload_optimizer != OffloadTarget::kNone) {
+    faults.Strategy("optimizer_barrier", "undoes updates on the GPU, but offload_optimizer makes them elsewhere",
+                    Remedies{{"offload_optimizer", "none"}, {"optimizer_barrier", "global_norm"}});
+  }
   if (y.optimizer == OptimizerKind::kAdam8bit && y.moment_dtype != Dtype::kFp32 && y.moment_dtype != Dtype::kInt8) {
     faults.Strategy("moment_dtype", "is not the format of adam8bit, which keeps moments in one byte",
                     Remedies{{"moment_dtype", "int8"}, {"optimizer", "adam"}});

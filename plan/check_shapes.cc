@@ -1,6 +1,7 @@
 // Tensor, context and expert degrees against the model: what each rank gets must be whole.
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "plan/scenario_check.h"
 
@@ -120,9 +121,19 @@ void CheckExperts(const Scenario& s, const Faults& faults) {
   }
 }
 
+void CheckSpeech(const Scenario& s, const Faults& faults) {
+  if (!s.model.speech) return;
+  const Strategy& y = s.strategy;
+  for (const auto& [key, degree] :
+       {std::pair{"tensor", y.tensor}, std::pair{"pipeline", y.pipeline}, std::pair{"context", y.context}}) {
+    if (degree > 1) faults.Strategy(key, "cuts recurrent layers, which are spread over data ranks only", "use 1");
+  }
+}
+
 }  // namespace
 
 void CheckShapes(const Scenario& scenario, const Faults& faults) {
+  CheckSpeech(scenario, faults);
   CheckTensor(scenario, faults);
   CheckContext(scenario, faults);
   CheckExperts(scenario, faults);

@@ -69,8 +69,8 @@ Gpu GpuFrom(const Fields& fields) {
                 "bf16_dense_tflops", "fp8_dense_tflops", "fp4_dense_tflops", "int8_dense_tops", "hbm_capacity_gib",
                 "hbm_bandwidth_gb_per_s", "nvlink_bandwidth_gb_per_s", "l2_cache_mib", "multiprocessors",
                 "boost_clock_mhz", "power_w", "sources"});
-  static const std::vector<std::string> architectures = {"volta",  "turing",    "ampere", "ada",
-                                                         "hopper", "blackwell", "cpu"};
+  static const std::vector<std::string> architectures = {"maxwell", "volta",  "turing",    "ampere",
+                                                         "ada",     "hopper", "blackwell", "cpu"};
   Gpu gpu;
   gpu.name = fields.At("name").String();
   gpu.architecture = architectures[fields.At("architecture").OneOf(architectures)];

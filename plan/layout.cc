@@ -58,6 +58,7 @@ Axes AxesOf(const Layout& l, Group kind) {
     }
     case Group::kPipeline:
     case Group::kEmbedding:  // the two ends of it
+    case Group::kTwin:       // two that lie as far from either end
       return {Pipeline(l)};
     case Group::kModel:
       return {Tensor(l), Pipeline(l)};
@@ -139,6 +140,7 @@ bool IsFirst(const Layout& l, Group kind, int rank) {
     return InStage(l, CoordinatesOf(l, rank)) / axis.stride % axis.count == 0;
   }
   if (kind == Group::kEmbedding) return CoordinatesOf(l, rank).pp < l.pp - 1 || l.pp == 1;
+  if (kind == Group::kTwin) return 2 * CoordinatesOf(l, rank).pp < l.pp;
   const Axes axes = AxesOf(l, kind);
   return std::all_of(axes.begin(), axes.end(), [&](const Axis& a) { return rank / a.stride % a.count == 0; });
 }
@@ -207,6 +209,12 @@ std::vector<int> RanksOf(const Layout& l, Group kind, int rank) {
     at.pp = l.pp - 1;
     return {first, RankAt(l, at)};
   }
+  if (kind == Group::kTwin) {
+    Coordinates at = CoordinatesOf(l, rank);
+    at.pp = l.pp - 1 - at.pp;
+    const int twin = RankAt(l, at);
+    return twin == rank ? std::vector<int>{rank} : std::vector<int>{std::min(rank, twin), std::max(rank, twin)};
+  }
   std::int64_t origin = rank;
   const Axes axes = AxesOf(l, kind);
   for (const Axis& axis : axes) origin -= axis.count == 1 ? 0 : rank / axis.stride % axis.count * axis.stride;
@@ -231,12 +239,14 @@ GroupShape ShapeOf(const Layout& l, Group kind) {
   if (kind == Group::kWorld) {
     return {static_cast<int>(world), l.gpus_per_node, static_cast<int>((world + gpus - 1) / gpus), 1};
   }
-  if (kind == Group::kEmbedding && l.pp > 1 && IsRegular({Pipeline(l)}, gpus)) {
+  const bool pair = kind == Group::kEmbedding || kind == Group::kTwin;
+  if (pair && l.pp > 1 && IsRegular({Pipeline(l)}, gpus)) {
     const Axis pipeline = Pipeline(l);
     if (pipeline.stride * pipeline.count <= gpus) return {2, 2, 1, 1};
-    return {2, 1, 2, static_cast<int>(std::min(gpus, pipeline.stride))};
+    const bool all_cross = kind == Group::kTwin;  // every stage has a twin, not the ends alone
+    return {2, 1, 2, static_cast<int>(all_cross ? gpus : std::min(gpus, pipeline.stride))};
   }
-  if (kind != Group::kEmbedding && axes && IsRegular(*axes, gpus)) return RegularShape(*axes, gpus, world);
+  if (!pair && axes && IsRegular(*axes, gpus)) return RegularShape(*axes, gpus, world);
   return WorstShape(l, kind);
 }
 

@@ -155,9 +155,54 @@ void ReadBlocks(const Fields& fields, Model& model) {
   if (const auto mtp = fields.Find("mtp_layers")) model.mtp_layers = static_cast<int>(mtp->Int(0, 64));
 }
 
+SpeechSpec::Layer ConvolutionFrom(const Json& object) {
+  object.Allow({"channels", "kernel_frames", "kernel_frequencies", "stride_frames", "stride_frequencies"});
+  const auto size = [&](const char* key) { return object.At(key).Int(1, 1 << 16); };
+  return {size("channels"), size("kernel_frames"), size("kernel_frequencies"), size("stride_frames"),
+          size("stride_frequencies")};
+}
+
+SpeechSpec SpeechFrom(const Json& object) {
+  object.Allow({"convolutions", "frequencies", "cell", "recurrent_layers", "bidirectional", "future_frames", "labels"});
+  SpeechSpec speech;
+  const Json convolutions = object.At("convolutions");
+  for (const Json& layer : convolutions.Items()) speech.convolutions.push_back(ConvolutionFrom(layer));
+  if (speech.convolutions.empty() || speech.convolutions.size() > 3) {
+    convolutions.Fail("has " + std::to_string(speech.convolutions.size()) + " layers", "give 1, 2 or 3");
+  }
+  speech.frequencies = object.At("frequencies").Int(1, 1 << 16);
+  speech.cell = static_cast<RecurrentKind>(object.At("cell").OneOf(RecurrentNames()));
+  speech.recurrent_layers = Count(object, "recurrent_layers", 1, 1000);
+  speech.bidirectional = object.At("bidirectional").Bool();
+  speech.future_frames = CountOr(object, "future_frames", 0, 0, 1000);
+  speech.labels = object.At("labels").Int(1, kMaxSequence);
+  return speech;
+}
+
+/// A model whose layers follow from its "speech" object. Batch normalisation passes over the same bytes as layer
+/// normalisation.
+Model SpeechModelFrom(const Fields& fields, const std::string& file) {
+  fields.Allow({"base", "name", "hidden", "sequence", "vocabulary", "speech", "sources"});
+  Model model;
+  model.file = file;
+  model.name = fields.At("name").String();
+  model.hidden = fields.At("hidden").Int(1, kMaxWidth);
+  model.sequence = fields.At("sequence").Int(1, kMaxSequence);
+  model.vocabulary = fields.At("vocabulary").Int(2, kMaxVocabulary);
+  model.speech = SpeechFrom(fields.At("speech"));
+  model.layers = static_cast<int>(model.speech->convolutions.size()) + model.speech->recurrent_layers +
+                 (model.speech->future_frames > 0 ? 1 : 0) + 1;
+  model.heads = model.kv_heads = 1;
+  model.head_dim = model.ffn = model.hidden;
+  model.position = PositionKind::kNone;
+  model.tied_embeddings = false;
+  return model;
+}
+
 }  // namespace
 
 Model ModelFrom(const Fields& fields, const std::string& file) {
+  if (fields.Find("speech")) return SpeechModelFrom(fields, file);
   fields.Allow(kModelKeys);
   Model model;
   model.file = file;

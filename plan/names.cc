@@ -24,7 +24,7 @@ const char* NameOf(Stream stream) {
 const char* NameOf(Group group) {
   static constexpr const char* kNames[kGroups] = {"tensor",        "context",     "data",     "data_context", "expert",
                                                   "expert_tensor", "expert_data", "pipeline", "embedding",    "model",
-                                                  "world",         "shard",       "replica"};
+                                                  "world",         "shard",       "replica",  "twin"};
   return kNames[static_cast<int>(group)];
 }
 

@@ -34,8 +34,8 @@ double ScanFlops(const Scan& s) {
 }
 
 double ConvolutionFlops(const Convolution& c) {
-  const double out = static_cast<double>(c.batch) * static_cast<double>(c.height / c.stride_height) *
-                     static_cast<double>(c.width / c.stride_width);
+  const auto left = [](std::int64_t size, std::int64_t stride) { return (size + stride - 1) / stride; };
+  const double out = static_cast<double>(c.batch * left(c.height, c.stride_height) * left(c.width, c.stride_width));
   const double per_output = static_cast<double>(c.kernel_height * c.kernel_width * c.channels_in);
   const double forward = 2 * out * per_output * static_cast<double>(c.channels_out > 0 ? c.channels_out : 1);
   return c.pass == Pass::kForward ? forward : 2 * forward;

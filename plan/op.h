@@ -28,10 +28,11 @@ enum class Group : std::uint8_t {
   kEmbedding,     // first and last pipeline rank, which share a tied embedding
   kModel,         // tp · pp: gradient norm
   kWorld,
-  kShard,   // of the dp · cp ranks, those that hold one copy of a sharded state between them
-  kReplica  // the ranks that hold the same shard in other copies
+  kShard,    // of the dp · cp ranks, those that hold one copy of a sharded state between them
+  kReplica,  // the ranks that hold the same shard in other copies
+  kTwin      // pipeline ranks r and pp − 1 − r, which hold the same stages of a bidirectional schedule
 };
-inline constexpr int kGroups = 13;
+inline constexpr int kGroups = 14;
 const char* NameOf(Group group);
 
 enum class Pass : std::uint8_t { kForward, kBackward };

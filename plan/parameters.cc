@@ -119,9 +119,44 @@ double ScanPerToken(const Model& m) {
   return 2 * (scan + s.convolution * (inner + 2.0 * s.groups * s.state));
 }
 
+double GatesOf(RecurrentKind cell) { return cell == RecurrentKind::kRnn ? 1 : cell == RecurrentKind::kGru ? 3 : 4; }
+
+/// A speech model's matrices with the products of each with one column, for one utterance: W and U of recurrent layers
+/// once a step and direction, kernels once a cell of what they make.
+struct SpeechCount {
+  double parameters = 0, products = 0;  // products: multiply-adds of the forward pass
+};
+SpeechCount SpeechOf(const Model& m) {
+  const SpeechSpec& s = *m.speech;
+  SpeechCount n;
+  const auto add = [&](double matrix, double times, double others) {
+    n.parameters += matrix + others;
+    n.products += matrix * times;
+  };
+  for (int i = 0; i < static_cast<int>(s.convolutions.size()); ++i) {
+    const SpeechSpec::Layer& c = s.convolutions[static_cast<std::size_t>(i)];
+    const SpeechSpec::Extent from = s.After(m.sequence, i), to = s.After(m.sequence, i + 1);
+    add(D(c.channels * from.channels * c.kernel_frames * c.kernel_frequencies), D(to.frames * to.frequencies),
+        2 * D(to.Width()));
+  }
+  const SpeechSpec::Extent last = s.AfterAll(m.sequence);
+  const double h = D(m.hidden), gates = GatesOf(s.cell), ways = s.bidirectional ? 2 : 1, steps = D(last.frames);
+  for (int i = 0; i < s.recurrent_layers; ++i)
+    add((i == 0 ? D(last.Width()) : h) * gates * h + ways * gates * h * h, steps, 2 * gates * h);
+  if (s.future_frames > 0) add(h * (s.future_frames + 1), steps, 0);
+  add(h * h, steps, 2 * h);
+  return n;
+}
+
 }  // namespace
 
 ParameterCount ParametersOf(const Model& m) {
+  if (m.speech) {
+    ParameterCount p;
+    p.speech = SpeechOf(m).parameters;
+    p.head = D(m.vocabulary) * D(m.hidden);
+    return p;
+  }
   const LayerCounts n = CountLayers(m);
   const double h = D(m.hidden), table = D(m.vocabulary) * h;
   const Experts e = ExpertsOf(m);
@@ -141,6 +176,10 @@ ParameterCount ParametersOf(const Model& m) {
 }
 
 Flops ModelFlops(const Model& m, double sequences, AttentionCount count) {
+  if (m.speech) {
+    const double frames = D(m.speech->AfterAll(m.sequence).frames);
+    return Flops(6 * sequences * (SpeechOf(m).products + frames * D(m.vocabulary) * D(m.hidden)));
+  }
   const LayerCounts n = CountLayers(m);
   const Experts e = ExpertsOf(m);
   double matrices = n.attention * AttentionOf(m).matrices + n.mlp * MlpOf(m, D(m.ffn)).matrices;

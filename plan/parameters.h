@@ -18,10 +18,11 @@ struct ParameterCount {
   double router = 0;         // their gates
   double normalization = 0;  // of layers, of latent attention, and the last
   double multi_token = 0;    // multi-token-prediction modules, whole
+  double speech = 0;         // convolutions, recurrent and connected layers of a speech model, with their norms
   double idle_experts = 0;   // of `experts` and `multi_token`: those that one token does not visit
 
   double Total() const {
-    return embedding + head + attention + mamba + mlp + experts + router + normalization + multi_token;
+    return embedding + head + attention + mamba + mlp + experts + router + normalization + multi_token + speech;
   }
   /// Parameters that one token passes.
   double Active() const { return Total() - idle_experts; }

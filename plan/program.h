@@ -51,7 +51,7 @@ const char* NameOf(Phase phase);
 /// Ports: `input` enters the forward pass (another layer's output, or tokens), `output` leaves it;
 /// `output_gradient` enters the backward pass, `input_gradient` leaves it. -1 where there is none.
 struct LayerProgram {
-  std::string name;  // "embedding", "transformer", "moe", "mamba", "mlp", "attention", "head"
+  std::string name;  // "embedding", "transformer", "moe", "mamba", "mlp", "attention", "head", …
   std::vector<Buffer> buffers;
   std::array<std::vector<Op>, kPhases> ops;
   int input = -1, output = -1, output_gradient = -1, input_gradient = -1;

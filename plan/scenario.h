@@ -42,6 +42,31 @@ struct MambaSpec {
   int state = 128, groups = 8, head_dim = 64, convolution = 4, expand = 2;
 };
 
+/// Speech recognition after Deep Speech 2: convolutions over a spectrogram, recurrent layers, a row convolution, one
+/// connected layer, characters. arXiv 1512.02595, section 3.
+struct SpeechSpec {
+  /// 2-D, each kernel and stride over (frames, frequencies); padded, so that a stride alone shortens. One that is as
+  /// high as all frequencies, with as high a stride, is the paper's 1-D form.
+  struct Layer {
+    std::int64_t channels = 0, kernel_frames = 0, kernel_frequencies = 0, stride_frames = 1, stride_frequencies = 1;
+  };
+  std::vector<Layer> convolutions;
+  std::int64_t frequencies = 0;  // of the spectrogram
+  RecurrentKind cell = RecurrentKind::kRnn;
+  int recurrent_layers = 0;
+  bool bidirectional = true;
+  int future_frames = 0;    // of the row convolution; 0: there is none
+  std::int64_t labels = 0;  // characters of an utterance
+
+  /// Of what leaves the first `layers` convolutions: frames, frequencies, channels.
+  struct Extent {
+    std::int64_t frames, frequencies, channels;
+    std::int64_t Width() const { return frequencies * channels; }
+  };
+  Extent After(std::int64_t frames, int layers) const;
+  Extent AfterAll(std::int64_t frames) const { return After(frames, static_cast<int>(convolutions.size())); }
+};
+
 struct Model {
   std::string name;
   std::string file;  // where it was read, for messages
@@ -58,9 +83,10 @@ struct Model {
   std::optional<MoeSpec> moe;
   std::optional<MlaSpec> mla;
   std::optional<MambaSpec> mamba;
-  int mtp_layers = 0;       // multi-token-prediction layers after the last
-  std::int64_t window = 0;  // sliding-window tokens; 0: none
-  int window_every = 1;     // every n-th layer is windowed
+  std::optional<SpeechSpec> speech;  // then `sequence` is frames of the spectrogram, `vocabulary` characters
+  int mtp_layers = 0;                // multi-token-prediction layers after the last
+  std::int64_t window = 0;           // sliding-window tokens; 0: none
+  int window_every = 1;              // every n-th layer is windowed
   std::string pattern;  // hybrid: one letter a layer, M Mamba-2, * attention, - MLP; empty: attention + MLP each layer
 };
 
@@ -127,6 +153,8 @@ enum class ContextForm : std::uint8_t { kRing, kAllGather, kUlysses };
 /// How rows reach their experts: a copy for every expert of a token, or one for every rank that holds such experts.
 enum class ExpertDispatch : std::uint8_t { kEveryCopy, kOncePerRank };
 enum class OffloadTarget : std::uint8_t { kNone, kHost, kNvme };
+/// What the optimizer waits for: the norm of all gradients, or nothing, with the update undone where it was wrong.
+enum class OptimizerBarrier : std::uint8_t { kGlobalNorm, kPostValidation };
 enum class RankOrder : std::uint8_t { kDataInner, kPipelineInner };  // tp-cp-dp-pp, tp-cp-pp-dp
 
 /// How the model is spread and run. The table in strategy.h names each key, its default and its meaning; every answer
@@ -158,6 +186,8 @@ struct Strategy {
   std::string fp8_recipe = "delayed";
   AttentionForm attention = AttentionForm::kFlash;
   OptimizerKind optimizer = OptimizerKind::kAdam;
+  OptimizerBarrier optimizer_barrier = OptimizerBarrier::kGlobalNorm;
+  double rollback_share = 0.01;  // post-validation: steps whose gradients are clipped after all
   Dtype moment_dtype = Dtype::kFp32;
   int galore_rank = 0;
   OffloadTarget offload_optimizer = OffloadTarget::kNone, offload_parameters = OffloadTarget::kNone,

@@ -44,6 +44,14 @@ const Names& OffloadNames() {
   static const Names names = {"none", "host", "nvme"};
   return names;
 }
+const Names& OptimizerBarrierNames() {
+  static const Names names = {"global_norm", "post_validation"};
+  return names;
+}
+const Names& RecurrentNames() {
+  static const Names names = {"rnn", "gru", "lstm"};
+  return names;
+}
 const Names& RankOrderNames() {
   static const Names names = {"data_inner", "pipeline_inner"};
   return names;

@@ -22,6 +22,7 @@ int BucketsOf(const Layout& layout, double parameters) {
 
 struct Rank {  // one pipeline rank's parameters
   double dense = 0, expert = 0, partial_over_tensor = 0;
+  double tied_table = 0;  // of a table whose copy another rank holds
 };
 
 Op CollectiveOp(const std::string& name, CollectiveKind kind, Group group, double elements, Dtype dtype) {
@@ -128,14 +129,22 @@ Op UpdateOp(const Strategy& s, double parameters) {
 /// more than the link's rate, which is what a host's memory serves its GPUs with), drives are read and written, and
 /// parameters come back. Source  Ren et al., arXiv 2101.06840; Rajbhandari et al., arXiv 2104.07857, section 5.
 void AddUpdate(const Strategy& s, double parameters, std::vector<Op>& ops) {
+  const StateBytes bytes = StateBytesOf(s);
+  const Bytes updated(parameters * bytes.parameter);
   if (s.offload_optimizer == OffloadTarget::kNone) {
     ops.push_back(UpdateOp(s, parameters));
+    if (s.offload_parameters == OffloadTarget::kHost)
+      ops.push_back(CopyOp("parameters_out", TransferKind::kToHost, updated));
+    if (s.offload_parameters == OffloadTarget::kNvme)
+      ops.push_back(CopyOp("parameters_out", TransferKind::kToNvme, updated));
     return;
   }
-  const StateBytes bytes = StateBytesOf(s);
   const Bytes state(parameters * bytes.optimizer);
   if (s.offload_gradients == OffloadTarget::kNone) {
     ops.push_back(CopyOp("gradients_out", TransferKind::kToHost, parameters * SizeOf(s.gradient_reduce_dtype)));
+  }
+  if (s.offload_gradients == OffloadTarget::kNvme) {
+    ops.push_back(CopyOp("gradients_fetch", TransferKind::kFromNvme, parameters * SizeOf(s.gradient_reduce_dtype)));
   }
   if (s.offload_optimizer == OffloadTarget::kNvme) {
     ops.push_back(CopyOp("optimizer_fetch", TransferKind::kFromNvme, state));
@@ -144,8 +153,10 @@ void AddUpdate(const Strategy& s, double parameters, std::vector<Op>& ops) {
     ops.push_back(CopyOp("optimizer_on_host", TransferKind::kFromHost, 2 * state));
   }
   if (s.offload_parameters == OffloadTarget::kNone) {
-    ops.push_back(CopyOp("parameters_fetch", TransferKind::kFromHost, Bytes(parameters * bytes.parameter)));
+    ops.push_back(CopyOp("parameters_fetch", TransferKind::kFromHost, updated));
   }
+  if (s.offload_parameters == OffloadTarget::kNvme)
+    ops.push_back(CopyOp("parameters_out", TransferKind::kToNvme, updated));
 }
 
 /// The first layer's gather, which no layer before hides, and the last reduction of its gradients.
@@ -159,8 +170,28 @@ void AddFirstLayer(const Scenario& scenario, Plan& plan, int rank) {
   if (ReducesEveryMicrobatch(scenario.strategy)) plan.epilogue[r] = ReduceOps(context, first);
 }
 
-void AddEpilogue(const Scenario& scenario, Plan& plan, int rank, const Rank& mine, double tied_table,
-                 Dtype parameter_dtype) {
+/// Who waits for whom before parameters change: all ranks for the norm of all gradients; or nobody, where updates
+/// start from each rank's own norm and those of `rollback_share` of the steps are undone and done again once the norm
+/// is known to exceed the limit. Source  Qi et al., arXiv 2401.10241, section 4.
+void AddNormAndUpdate(const Strategy& s, const Layout& layout, double held, std::vector<Op>& ops) {
+  ops.push_back({.name = "gradient_norm",
+                 .kind = GradientNorm{.bytes = held * SizeOf(s.gradient_dtype)},
+                 .in = {},
+                 .out = {},
+                 .after = {}});
+  if (layout.World() > 1) {
+    ops.push_back(CollectiveOp("gradient_norm_reduce", CollectiveKind::kAllReduce, Group::kWorld, 1, Dtype::kFp32));
+  }
+  AddUpdate(s, held, ops);
+  if (s.optimizer_barrier == OptimizerBarrier::kPostValidation && s.rollback_share > 0) {
+    Op rollback = UpdateOp(s, held);
+    rollback.name = "optimizer_rollback";
+    std::get<OptimizerUpdate>(rollback.kind).bytes_per_parameter *= 2 * s.rollback_share;
+    ops.push_back(std::move(rollback));
+  }
+}
+
+void AddEpilogue(const Scenario& scenario, Plan& plan, int rank, const Rank& mine, Dtype parameter_dtype) {
   const Strategy& s = scenario.strategy;
   const Layout& layout = plan.layout;
   const int shards = layout.Shard();
@@ -170,9 +201,9 @@ void AddEpilogue(const Scenario& scenario, Plan& plan, int rank, const Rank& min
                                s.gradient_dtype));
     ops.back().stream = Stream::kTensor;
   }
-  if (tied_table > 0 && layout.pp > 1) {
-    ops.push_back(CollectiveOp("tied_embedding_gradient", CollectiveKind::kAllReduce, Group::kEmbedding, tied_table,
-                               s.gradient_dtype));
+  if (mine.tied_table > 0 && layout.pp > 1) {
+    ops.push_back(CollectiveOp("tied_embedding_gradient", CollectiveKind::kAllReduce, Group::kEmbedding,
+                               mine.tied_table, s.gradient_dtype));
   }
   if (!s.overlap_data && !ReducesEveryMicrobatch(s)) {
     if (mine.dense > 0 && layout.dp * layout.cp > 1) {
@@ -185,15 +216,10 @@ void AddEpilogue(const Scenario& scenario, Plan& plan, int rank, const Rank& min
   }
   const double held =
       Shards(s) ? mine.dense / shards + mine.expert / std::max(1, layout.Edp()) : mine.dense + mine.expert;
-  ops.push_back({.name = "gradient_norm",
-                 .kind = GradientNorm{.bytes = held * SizeOf(s.gradient_dtype)},
-                 .in = {},
-                 .out = {},
-                 .after = {}});
-  if (layout.World() > 1) {
-    ops.push_back(CollectiveOp("gradient_norm_reduce", CollectiveKind::kAllReduce, Group::kWorld, 1, Dtype::kFp32));
+  if (plan.schedule.placement.directions > 1) {
+    ops.push_back(CollectiveOp("twin_gradients", CollectiveKind::kAllReduce, Group::kTwin, held, s.gradient_dtype));
   }
-  AddUpdate(s, held, ops);
+  AddNormAndUpdate(s, layout, held, ops);
   const bool gathers = (s.optimizer_sharding == Sharding::kZero1 || s.optimizer_sharding == Sharding::kZero2) &&
                        !s.overlap_parameter_gather;
   if (gathers && mine.dense > 0 && shards > 1) {
@@ -246,20 +272,24 @@ void AddStepWork(const Scenario& scenario, Plan& plan) {
   const Dtype parameter_dtype = StateBytesOf(s).parameter >= 4 ? Dtype::kFp32 : Dtype::kBf16;
   plan.prologue.resize(static_cast<std::size_t>(place.ranks));
   plan.epilogue.resize(static_cast<std::size_t>(place.ranks));
+  plan.epilogue_barrier = s.optimizer_barrier == OptimizerBarrier::kGlobalNorm;
   for (int rank = 0; rank < place.ranks; ++rank) {
     Rank mine;
-    double tied = 0;
+    int tables = 0;
     std::vector<SlotParameters> slots;
     for (int chunk = 0; chunk < place.chunks; ++chunk) {
       slots.push_back(ParametersOf(plan, rank, chunk));
       mine.dense += slots.back().dense;
       mine.expert += slots.back().expert;
       mine.partial_over_tensor += slots.back().partial_over_tensor;
-      if (scenario.model.tied_embeddings) tied += slots.back().tied_table;
+      if (!scenario.model.tied_embeddings || slots.back().tied_table == 0) continue;
+      mine.tied_table += slots.back().tied_table;
+      ++tables;
     }
+    if (tables > 1) mine.tied_table = 0;  // both ends of the pipeline are here: gradients are added where they are
     AddFirstLayer(scenario, plan, rank);
     AddSideTasks(s, plan, rank, slots, parameter_dtype);
-    AddEpilogue(scenario, plan, rank, mine, tied, parameter_dtype);
+    AddEpilogue(scenario, plan, rank, mine, parameter_dtype);
   }
 }
 

@@ -89,6 +89,13 @@ StrategyKey Zipf() {
           [](const Strategy& s) { return Plain(s.expert_load_zipf); }};
 }
 
+StrategyKey RollbackShare() {
+  return {"rollback_share",
+          "share of steps that are rolled back (assumed); read where optimizer_barrier is post_validation",
+          [](const Json& v, const Found&, Strategy& s) { s.rollback_share = v.Number(0, 1); },
+          [](const Strategy& s) { return Plain(s.rollback_share); }};
+}
+
 using Keys = std::vector<StrategyKey>;
 
 Keys Degrees() {
@@ -169,6 +176,10 @@ Keys Arithmetic() {
       Word("fp8_recipe", &S::fp8_recipe, Fp8RecipeNames, "how fp8 operands are scaled; read where precision is fp8"),
       Choice("attention", &S::attention, AttentionFormNames, "one fused kernel, or matrix products and a softmax"),
       Choice("optimizer", &S::optimizer, OptimizerNames, "the update rule"),
+      Choice(
+          "optimizer_barrier", &S::optimizer_barrier, OptimizerBarrierNames,
+          "before parameters change: global_norm waits for all gradients, post_validation rolls back what was wrong"),
+      RollbackShare(),
       Format("moment_dtype", &S::moment_dtype, {"fp32", "bf16", "fp16", "fp8", "int8"},
              "format of the optimizer's moments"),
       Whole("galore_rank", &S::galore_rank, 0, 1 << 20,

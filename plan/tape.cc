@@ -220,7 +220,7 @@ void Tape::ChooseKept() {
       }
     }
   };
-  const bool is_layer = program_.name != "embedding" && program_.name != "head";
+  const bool is_layer = program_.name != "embedding" && program_.name != "spectrogram" && program_.name != "head";
   if (mode == Recompute::kFull && is_layer) {
     kept = {program_.input};
     again.assign(nodes_.size(), true);

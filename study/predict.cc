@@ -21,7 +21,10 @@ plan::Plan PlanOf(const plan::Scenario& scenario, const costmodel::Costs& costs)
   plan::Blocks blocks = plan::BuildBlocks(scenario);
   plan::StageCosts stage_costs;
   if (LooksAtCosts(scenario.strategy.schedule)) {
-    stage_costs = MeanStageCosts(blocks.programs, blocks.stages, costs, Seconds(0));
+    const plan::Strategy& s = scenario.strategy;
+    const Seconds message =
+        costs.MessageTime(plan::MessageBytes(scenario), s.scatter_gather && !s.sequence_parallel && s.tensor > 1);
+    stage_costs = MeanStageCosts(blocks.programs, blocks.stages, costs, message);
   }
   return plan::BuildPlan(scenario, std::move(blocks), stage_costs);
 }

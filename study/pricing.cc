@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "plan/memory.h"
+
 namespace isochrone::study {
 namespace {
 
@@ -134,7 +136,12 @@ Pricing PriceOf(const plan::Plan& plan, const Costs& costs) {
 plan::StageCosts MeanStageCosts(const std::vector<plan::LayerProgram>& programs,
                                 const std::vector<plan::StageContent>& stages, const Costs& costs, Seconds message) {
   std::vector<ProgramPrice> prices;
-  for (const plan::LayerProgram& program : programs) prices.push_back(PriceOf(program, costs));
+  std::vector<plan::LayerBytes> bytes;
+  for (const plan::LayerProgram& program : programs) {
+    prices.push_back(PriceOf(program, costs));
+    bytes.push_back(plan::BytesOf(program));
+  }
+  Bytes kept, for_weight;
   plan::StageCosts mean{
       .forward = Seconds(0), .backward_input = Seconds(0), .backward_weight = Seconds(0), .message = message};
   const double n = static_cast<double>(stages.size());
@@ -142,7 +149,13 @@ plan::StageCosts MeanStageCosts(const std::vector<plan::LayerProgram>& programs,
     mean.forward += Seconds(StageSeconds(prices, stage, Phase::kForward) / n);
     mean.backward_input += Seconds(StageSeconds(prices, stage, Phase::kBackwardInput) / n);
     mean.backward_weight += Seconds(StageSeconds(prices, stage, Phase::kBackwardWeight) / n);
+    for (const plan::Section& section : stage.sections) {
+      const plan::LayerBytes& layer = bytes[static_cast<std::size_t>(section.program)];
+      kept += section.count * layer.kept;
+      for_weight += section.count * layer.kept_for_weight;
+    }
   }
+  if (kept.value > 0) mean.weight_share = std::min(1.0, for_weight / kept);
   return mean;
 }
 

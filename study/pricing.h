@@ -28,7 +28,8 @@ ProgramPrice PriceOf(const plan::LayerProgram& program, const costmodel::Costs& 
 /// Prices every program once and sums them over the sections of each slot.
 Pricing PriceOf(const plan::Plan& plan, const costmodel::Costs& costs);
 
-/// Mean prices of a stage, for schedules that look at them when they order tasks.
+/// Mean prices of a stage, and the share of its activations that the weight half of a backward pass keeps, for
+/// schedules that look at them when they order tasks.
 plan::StageCosts MeanStageCosts(const std::vector<plan::LayerProgram>& programs,
                                 const std::vector<plan::StageContent>& stages, const costmodel::Costs& costs,
                                 Seconds message);

@@ -182,6 +182,9 @@ void ReadSchedule(const Json& parallel, int layers, Assumptions& assume, Strateg
   if (!stated) s.schedule = assume.Take("schedule", "1f1b", ScheduleKind::k1f1b);
   else if (const auto found = kinds.find(stated->String()); found != kinds.end()) s.schedule = found->second;
   else s.schedule = static_cast<ScheduleKind>(stated->OneOf(plan::ScheduleNames()));
+  // The zero-bubble paper's own runs validate after the update; arXiv 2401.10241, section 4.
+  if (s.schedule == ScheduleKind::kZbAuto1p || s.schedule == ScheduleKind::kZbAuto2p)
+    s.optimizer_barrier = plan::OptimizerBarrier::kPostValidation;
   if (const auto chunks = Stated(parallel, "vpp")) {
     s.chunks_per_rank = static_cast<int>(chunks->Int(1, 1024));
   } else {

@@ -30,6 +30,23 @@ LayerProgram MambaLayer(const LayerContext& context);
 /// With tied embeddings the table is the embedding's; `owns_table` says whether this rank's stage holds its own copy.
 LayerProgram HeadLayer(const LayerContext& context, bool owns_table);
 
+/// Speech: what enters is (B, frames, frequencies), then (B, frames / strides, width). All sizes follow from
+/// Model::speech. Source  Amodei et al., arXiv 1512.02595, section 3; row convolution: section 3.7.
+LayerProgram SpectrogramLayer(const LayerContext& context);  // the input, on which nothing is done
+/// Convolution `index` with its batch normalisation and clipped ReLU.
+LayerProgram SpeechConvolution(const LayerContext& context, int index);
+template <int kIndex>
+LayerProgram SpeechConvolutionLayer(const LayerContext& context) {
+  return SpeechConvolution(context, kIndex);
+}
+/// h_t = f(norm(W x_t) + U h_{t−1}), in both directions with one W, their states added up.
+LayerProgram FirstRecurrentLayer(const LayerContext& context);  // behind a convolution
+LayerProgram RecurrentLayer(const LayerContext& context);       // behind another
+LayerProgram RowConvolutionLayer(const LayerContext& context);
+LayerProgram ConnectedLayer(const LayerContext& context);
+/// Characters of every frame, and the connectionist temporal classification loss.
+LayerProgram CharacterLayer(const LayerContext& context);
+
 /// One multi-token-prediction module: the hidden state and the embedding of the next token, both normalised, are
 /// projected back to H, pass a layer like the model's last, and are scored against the model's own table. (T', H) →
 /// (T', H). Source  DeepSeek-V3, arXiv 2412.19437, section 2.2.
@@ -84,5 +101,8 @@ struct LayerKind {
   LayerProgram (*build)(const LayerContext&);
 };
 LayerKind LayerKindAt(const Model& model, int layer);
+/// What goes before the first and after the last.
+LayerKind EmbeddingKindOf(const Model& model);
+LayerKind HeadKindOf(const Model& model, bool owns_table);
 
 }  // namespace isochrone::plan

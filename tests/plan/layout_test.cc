@@ -73,6 +73,7 @@ int ExpectedSize(const Layout& l, Group kind) {
     case Group::kPipeline:
       return l.pp;
     case Group::kEmbedding:
+    case Group::kTwin:
       return l.pp > 1 ? 2 : 1;
     case Group::kModel:
       return l.tp * l.pp;

@@ -66,6 +66,25 @@ inline plan::Model Windowed() {
   return m;
 }
 
+/// Spread over data ranks only, so not one of Models().
+inline plan::Model Speech() {
+  plan::Model m = Small();
+  m.heads = m.kv_heads = 1;
+  m.position = plan::PositionKind::kNone;
+  m.hidden = 96;
+  m.sequence = 100;
+  m.vocabulary = 29;
+  m.layers = 6;
+  m.speech = plan::SpeechSpec{};
+  m.speech->convolutions = {
+      {.channels = 32, .kernel_frames = 11, .kernel_frequencies = 41, .stride_frames = 2, .stride_frequencies = 2},
+      {.channels = 32, .kernel_frames = 11, .kernel_frequencies = 21, .stride_frames = 2, .stride_frequencies = 2}};
+  m.speech->frequencies = 41;
+  m.speech->recurrent_layers = 3;
+  m.speech->labels = 12;
+  return m;
+}
+
 inline const std::vector<std::pair<const char*, plan::Model>>& Models() {
   static const std::vector<std::pair<const char*, plan::Model>> models = {{"gpt", Small()},
                                                                           {"llama", Gated()},

@@ -192,6 +192,64 @@ TEST_CASE("only the first layers of a stage recompute where a number of them is 
   CHECK(half == Approx((all + none) / 2));
 }
 
+namespace {
+
+const Op* Named(const std::vector<Op>& ops, const std::string& name) {
+  const auto it = std::find_if(ops.begin(), ops.end(), [&](const Op& op) { return op.name == name; });
+  return it == ops.end() ? nullptr : &*it;
+}
+
+Plan Pipelined(ScheduleKind kind, const Strategy& from = {}) {
+  Strategy s = from;
+  s.pipeline = 4;
+  s.schedule = kind;
+  Scenario scenario = Llama(s);
+  scenario.model.tied_embeddings = true;
+  scenario.batch.sequences = 8 * s.data;
+  return BuildPlan(scenario);
+}
+
+}  // namespace
+
+TEST_CASE("the two copies of a bidirectional schedule's stages reduce their gradients together", "[state]") {
+  const Plan both_ways = Pipelined(ScheduleKind::kDualPipe);
+  for (const std::vector<Op>& ops : both_ways.epilogue) {
+    const Op* twin = Named(ops, "twin_gradients");
+    REQUIRE(twin);
+    CHECK(std::get<Collective>(twin->kind).group == Group::kTwin);
+  }
+  const SlotParameters first = ParametersOf(both_ways, 0, 0), second = ParametersOf(both_ways, 0, 1);
+  CHECK(std::get<Collective>(Named(both_ways.epilogue[0], "twin_gradients")->kind).bytes.value ==
+        Approx(4 * (first.dense + second.dense)));
+  CHECK(RanksOf(both_ways.layout, Group::kTwin, 1) == std::vector<int>{1, 2});
+  CHECK(RanksOf(both_ways.layout, Group::kTwin, 3) == std::vector<int>{0, 3});
+  CHECK(Named(Pipelined(ScheduleKind::k1f1b).epilogue[0], "twin_gradients") == nullptr);
+}
+
+TEST_CASE("a tied table is reduced between ranks only where no rank holds both ends of the pipeline", "[state]") {
+  const auto reduces = [](ScheduleKind kind, std::size_t rank) {
+    return Named(Pipelined(kind).epilogue[rank], "tied_embedding_gradient") != nullptr;
+  };
+  CHECK(reduces(ScheduleKind::k1f1b, 0));
+  CHECK(reduces(ScheduleKind::k1f1b, 3));
+  CHECK_FALSE(reduces(ScheduleKind::k1f1b, 1));
+  CHECK_FALSE(reduces(ScheduleKind::kZbV, 0));
+  CHECK_FALSE(reduces(ScheduleKind::kDualPipe, 0));
+}
+
+TEST_CASE("post-validation holds no rank up and pays for the steps that it rolls back", "[state]") {
+  Strategy s;
+  CHECK(Pipelined(ScheduleKind::kZbH1, s).epilogue_barrier);
+  s.optimizer_barrier = OptimizerBarrier::kPostValidation;
+  s.rollback_share = 0.25;
+  const Plan plan = Pipelined(ScheduleKind::kZbH1, s);
+  CHECK_FALSE(plan.epilogue_barrier);
+  const auto& update = std::get<OptimizerUpdate>(Named(plan.epilogue[1], "optimizer")->kind);
+  const auto& rollback = std::get<OptimizerUpdate>(Named(plan.epilogue[1], "optimizer_rollback")->kind);
+  CHECK(rollback.parameters == update.parameters);
+  CHECK(rollback.bytes_per_parameter == Approx(0.5 * update.bytes_per_parameter));
+}
+
 TEST_CASE("balanced experts share rows evenly in every form", "[experts]") {
   MoeSpec moe{.experts = 8, .topk = 2, .ffn = 64};
   Strategy s;

@@ -56,6 +56,22 @@ TEST_CASE("a prediction repeats itself to the last bit", "[predict]") {
   CHECK(a.attribution.Sum() == b.attribution.Sum());
 }
 
+TEST_CASE("an update that waits for nobody shortens a zero-bubble step, to no less than its busiest rank's work",
+          "[predict]") {
+  plan::Scenario scenario = plan::ReadScenario("published/korthikanti_175b_selective.json");
+  scenario.strategy.schedule = plan::ScheduleKind::kZbH2;
+  scenario.strategy.chunks_per_rank = 1;
+  scenario.model.tied_embeddings = false;  // a tied table would hold the two ends together
+  const plan::Metrics waits = Predict(scenario).metrics;
+  scenario.strategy.optimizer_barrier = plan::OptimizerBarrier::kPostValidation;
+  const plan::Metrics validates = Predict(scenario).metrics;
+  CHECK(validates.step_time < waits.step_time);
+  CHECK(validates.attribution.bubble.value >= -1e-9);
+  CHECK(validates.attribution.Sum() / validates.step_time == Approx(1).epsilon(1e-9));
+  scenario.strategy.rollback_share = 1;
+  CHECK(Predict(scenario).metrics.step_time > validates.step_time);
+}
+
 TEST_CASE("twice the batch takes less than twice the time, and all of the bubble is paid once", "[predict]") {
   plan::Scenario scenario = plan::ReadScenario("published/korthikanti_175b_full.json");
   const plan::Metrics once = Predict(scenario).metrics;
