@@ -35,6 +35,8 @@ bool LegalBlock(const plan::Scenario& scenario) {
   s.schedule = ScheduleKind::k1f1b;
   s.first_stage_layers = s.last_stage_layers = s.shard_group = 0;
   s.account_embedding_in_split = false;
+  s.optimizer_sharding = Sharding::kNone;  // LegalStep asks for the value that is walked
+  s.schedule_text.clear();
   s.data = alone.model.moe ? s.expert * s.expert_tensor : 1;
   alone.batch.sequences = alone.batch.microbatch * s.data;
   if (s.tensor * s.context * s.data > alone.cluster.Gpus()) alone.cluster.nodes = s.tensor * s.context * s.data;
@@ -64,6 +66,7 @@ bool LegalPipeline(const plan::Scenario& scenario) {
   if (s.pipeline == 1 &&
       (s.chunks_per_rank > 1 || (s.schedule != ScheduleKind::k1f1b && s.schedule != ScheduleKind::kGpipe)))
     return false;
+  if (HasTwoChunksAnyway(s.schedule) && s.chunks_per_rank > 2) return false;
   const int first = s.first_stage_layers, last = s.last_stage_layers;
   if (first > 0 || last > 0) {
     const int others = stages - (first > 0) - (last > 0), rest = layers - first - last;
@@ -75,6 +78,7 @@ bool LegalPipeline(const plan::Scenario& scenario) {
 
 bool LegalStep(const plan::Scenario& scenario) {
   const Strategy& s = scenario.strategy;
+  if (s.optimizer == plan::OptimizerKind::kGaloreAdam && s.optimizer_sharding != Sharding::kNone) return false;
   const int group = s.shard_group, context = s.context;
   if (group == 0) return true;
   if (group % context != 0 && context % group != 0) return false;

@@ -123,6 +123,27 @@ TEST_CASE("a combination that a sweep passes over is illegal or repeats another"
   }
 }
 
+TEST_CASE("every combination that a sweep prices is one that a scenario may ask for", "[search]") {
+  const Folder folder;
+  const Space space =
+      ReadSpace(folder.File("s.json", SweepText(R"({"pipeline": [1, 2, 4], "schedule": ["1f1b", "zb_v", "dualpipe"],
+          "chunks_per_rank": [1, 2, 3], "optimizer": ["adam", "galore_adam"], "galore_rank": [64],
+          "optimizer_sharding": ["zero1", "none"], "offload_gradients": ["none", "host"]})",
+                                                1, 16)));
+  SweepOptions options;
+  int projected = 0;
+  options.each = [&](std::int64_t, const std::vector<Candidate>& rows) {
+    for (const Candidate& c : rows) {
+      const plan::Scenario s = ScenarioAt(space, c.index);
+      INFO(c.index);
+      CHECK_NOTHROW(plan::Check(s));
+      projected += s.strategy.optimizer == plan::OptimizerKind::kGaloreAdam;
+    }
+  };
+  Sweep(space, options);
+  CHECK(projected > 0);
+}
+
 TEST_CASE("a pruned search returns the best of the whole space", "[search]") {
   const Folder folder;
   std::mt19937 random(5);
