@@ -43,6 +43,14 @@ Communication::Communication(const plan::Cluster& cluster, const plan::Layout& l
       path_(PipelinePath(layout)),
       tensor_(layout.tp) {}
 
+void Communication::MoveTo(const plan::Layout& layout) {
+  if (layout == layout_) return;
+  layout_ = layout;
+  shapes_ = std::make_shared<Shapes>();
+  path_ = PipelinePath(layout);
+  tensor_ = layout.tp;
+}
+
 const plan::GroupShape& Communication::ShapeOf(plan::Group group) const {
   const auto i = static_cast<std::size_t>(group);
   std::call_once(shapes_->known[i], [&] { shapes_->shape[i] = plan::ShapeOf(layout_, group); });

@@ -15,13 +15,17 @@ namespace isochrone::costmodel {
 
 /// Prices what the ranks of one layout on one cluster say to each other: collective.h with the shape of every group and
 /// the path of pipeline messages worked out once; a shape when a group is first priced, since an uneven layout takes
-/// time in proportion to its ranks. Immutable; safe to share among threads; pricing again allocates nothing.
+/// time in proportion to its ranks. Its constant members are safe to share among threads; pricing again allocates
+/// nothing.
 class Communication {
  public:
   /// With the catalogue's link profile for the cluster's node.
   Communication(const plan::Cluster& cluster, const plan::Layout& layout);
   Communication(const plan::Cluster& cluster, const plan::Layout& layout,
                 std::shared_ptr<const CollectiveProfile> profile);
+
+  /// From here on prices are those of another layout of the same cluster; not while other threads ask.
+  void MoveTo(const plan::Layout& layout);
 
   Seconds TimeOf(const plan::Collective& op) const;
   /// A message to the next stage, `bytes` from each rank.

@@ -18,7 +18,8 @@
 
 namespace isochrone::costmodel {
 
-/// Prices ops on one GPU of one cluster under one framework. Immutable after construction; safe to share among threads.
+/// Prices ops on one GPU of one cluster under one framework. Its constant members are safe to share
+/// among threads.
 ///
 /// A compute op costs max(flops / rate, bytes / bandwidth) + launch with rate and bandwidth curves by shape (gemm.h,
 /// attention.h, elementwise.h); a collective is priced by size, group shape and tier (collective.h). Transfers by host
@@ -42,6 +43,8 @@ class Costs {
   bool OverlapsExperts() const { return strategy_.overlap_expert; }
   /// One pipeline message of `bytes` between neighbouring stages.
   Seconds MessageTime(Bytes bytes, bool scatter_gather) const;
+  /// From here on prices are those of another layout of the same cluster; not while other threads ask.
+  void MoveTo(const plan::Layout& layout) { communication_.MoveTo(layout); }
   /// What compute and communication cost each other while both run.
   Contention ContentionOf() const;
   /// Fixed host time per step: launch of the step, data loading, logging.

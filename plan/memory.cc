@@ -249,6 +249,25 @@ StageBytes BytesOf(const Strategy& strategy, const std::vector<LayerBytes>& laye
 
 Bytes MessageBuffers(Bytes message, int ranks) { return ranks > 1 ? 2 * message : Bytes(0); }
 
+Bytes LeastStateOfParameter(const Strategy& s) {
+  const StateBytes bytes = StateBytesOf(s);
+  const auto here = [](OffloadTarget target) { return target == OffloadTarget::kNone; };
+  double whole = 0;
+  if (s.optimizer_sharding != Sharding::kZero3 && here(s.offload_parameters)) whole += bytes.parameter;
+  if (!ReducesEveryMicrobatch(s) && here(s.offload_gradients)) whole += bytes.gradient;
+  const bool projected = s.optimizer == OptimizerKind::kGaloreAdam;
+  if (s.optimizer_sharding == Sharding::kNone && here(s.offload_optimizer) && !projected) whole += bytes.optimizer;
+  return Bytes(whole);
+}
+
+StageMemory StateOf(const Scenario& s, const Plan& plan, int rank) {
+  StageMemory memory;
+  memory.stage = rank;
+  AddState(s, plan, rank, memory);
+  memory.framework = kFrameworkBytes;
+  return memory;
+}
+
 std::vector<Bytes> MemoryByTask(const Scenario& s, const Plan& plan, int rank) {
   const std::vector<StageBytes> slots = SlotsOf(s, plan);
   StageMemory state;
@@ -269,9 +288,7 @@ std::vector<StageMemory> MemoryOf(const Scenario& s, const Plan& plan) {
   const std::vector<StageBytes> slots = SlotsOf(s, plan);
   std::vector<StageMemory> all;
   for (int rank = 0; rank < plan.schedule.placement.ranks; ++rank) {
-    StageMemory memory;
-    memory.stage = rank;
-    AddState(s, plan, rank, memory);
+    StageMemory memory = StateOf(s, plan, rank);
     Bytes now, fullest(-1);
     for (const Task& task : plan.schedule.order[static_cast<std::size_t>(rank)]) {
       const Change change = ChangeOf(task, slots, plan.schedule.placement.chunks, rank);
@@ -283,7 +300,6 @@ std::vector<StageMemory> MemoryOf(const Scenario& s, const Plan& plan) {
       }
       now += change.end;
     }
-    memory.framework = kFrameworkBytes;
     const Bytes away = AwayOf(plan, slots, rank);
     Bytes none;
     Place(away, s.strategy.offload_activations, none, memory);

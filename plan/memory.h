@@ -32,6 +32,14 @@ StageBytes BytesOf(const Strategy& strategy, const std::vector<LayerBytes>& laye
 /// Messages on their way in and out of a pipeline rank.
 Bytes MessageBuffers(Bytes message, int ranks);
 
+/// What one rank holds for the whole step: parameters, gradients and optimizer state as sharding and offload leave
+/// them, and what the framework takes; neither activations nor messages.
+StageMemory StateOf(const Scenario& scenario, const Plan& plan, int rank);
+
+/// Of a parameter on a rank that uses it, the bytes of parameter, gradient and optimizer state that stay whole on the
+/// GPU however many ranks share the rest: a bound from below for StateOf.
+Bytes LeastStateOfParameter(const Strategy& strategy);
+
 /// Memory of every pipeline rank at its fullest instant. Walks each rank's order once: kept activations rise with a
 /// forward pass and fall with the backward pass that ends with them, whatever the times are.
 std::vector<StageMemory> MemoryOf(const Scenario& scenario, const Plan& plan);

@@ -78,6 +78,7 @@ struct StageCosts {
 struct ScheduleShape {
   ScheduleKind kind = ScheduleKind::k1f1b;
   int ranks = 1, chunks = 1, microbatches = 1;
+  bool operator==(const ScheduleShape&) const = default;
 };
 
 /// Throws Error (place, fault, nearest legal setting) where the shape is impossible for the kind.

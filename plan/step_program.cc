@@ -237,18 +237,23 @@ void AddSideTasks(const Strategy& s, Plan& plan, int rank, const std::vector<Slo
                   Dtype parameter_dtype) {
   const bool several = plan.layout.dp * plan.layout.cp > 1;
   if (!several || s.optimizer_sharding == Sharding::kZero3) return;
-  const std::size_t begin = plan.side.size();
+  std::vector<SideTask> before = std::move(plan.side);  // of other ranks
+  plan.side.clear();
   for (std::size_t chunk = 0; chunk < slots.size(); ++chunk) {
     if (s.overlap_parameter_gather && Shards(s))
       AddGathers(plan, rank, static_cast<int>(chunk), slots[chunk], parameter_dtype);
     if (s.overlap_data && !ReducesEveryMicrobatch(s)) AddBuckets(s, plan, rank, static_cast<int>(chunk), slots[chunk]);
   }
-  const auto place = [](const SideTask& t) {
-    const bool gather = t.before.task != Anchor::kNone;
-    return std::tuple(!gather, gather ? t.before.task : t.after.task, gather ? t.before.progress : t.after.progress);
-  };
-  std::stable_sort(plan.side.begin() + static_cast<std::ptrdiff_t>(begin), plan.side.end(),
-                   [&](const SideTask& a, const SideTask& b) { return place(a) < place(b); });
+  std::vector<std::tuple<bool, int, double, std::size_t>> places;  // the task last: equal places keep their order
+  for (std::size_t i = 0; i < plan.side.size(); ++i) {
+    const SideTask& task = plan.side[i];
+    const bool gather = task.before.task != Anchor::kNone;
+    const Anchor& anchor = gather ? task.before : task.after;
+    places.emplace_back(!gather, anchor.task, anchor.progress, i);
+  }
+  std::sort(places.begin(), places.end());
+  for (const auto& place : places) before.push_back(std::move(plan.side[std::get<3>(place)]));
+  plan.side = std::move(before);
 }
 
 }  // namespace

@@ -36,6 +36,29 @@ LayerTerms TermsOf(const plan::LayerProgram& program, const costmodel::Costs& co
   return terms;
 }
 
+double ComputeOf(const std::vector<plan::Op>& ops, const costmodel::Costs& costs) {
+  double seconds = 0;
+  for (const plan::Op& op : ops) {
+    if (op.stream == plan::Stream::kCompute) seconds += costs.TimeOf(op).value;
+  }
+  return seconds;
+}
+
+double ComputeOf(const plan::LayerProgram& program, const costmodel::Costs& costs) {
+  const auto of = [&](Phase phase) { return ComputeOf(program.Ops(phase), costs); };
+  const double halves = of(Phase::kBackwardInput) + of(Phase::kBackwardWeight);
+  return of(Phase::kForward) + of(Phase::kRecompute) + std::min(of(Phase::kBackward), halves);
+}
+
+/// Adds `value` of the program of every layer, of embedding and head.
+template <class Value>
+double OfAllLayers(const plan::ProgramTable& table, const Value& value) {
+  double sum = value(table.embedding) + value(table.head);
+  for (const auto& programs : table.layer) sum += std::min(value(programs[0]), value(programs[1]));
+  for (int program : table.multi_token) sum += value(program);
+  return sum;
+}
+
 bool HoldSame(const plan::StageContent& a, const plan::StageContent& b) {
   return std::equal(
       a.sections.begin(), a.sections.end(), b.sections.begin(), b.sections.end(),
@@ -47,12 +70,13 @@ bool HoldSame(const plan::StageContent& a, const plan::StageContent& b) {
 BlockShape ShapeOfBlocks(const plan::Scenario& scenario) {
   BlockShape shape;
   shape.table = plan::BuildPrograms(scenario);
-  const auto flops = [&](int program) {
-    return shape.table.programs[static_cast<std::size_t>(program)].model_flops.value;
+  const auto& programs = shape.table.programs;
+  const auto flops = [&](int p) { return programs[static_cast<std::size_t>(p)].model_flops.value; };
+  const auto parameters = [&](int p) {
+    return programs[static_cast<std::size_t>(p)].parameters + programs[static_cast<std::size_t>(p)].expert_parameters;
   };
-  shape.model_flops = flops(shape.table.embedding) + flops(shape.table.head);
-  for (const auto& programs : shape.table.layer) shape.model_flops += flops(programs[0]);
-  for (int program : shape.table.multi_token) shape.model_flops += flops(program);
+  shape.model_flops = OfAllLayers(shape.table, flops);
+  shape.parameters = OfAllLayers(shape.table, parameters);
   for (const plan::LayerProgram& program : shape.table.programs) {
     shape.bytes.push_back(plan::BytesOf(program));
     AddGroups(program, shape.groups);
@@ -64,6 +88,19 @@ std::vector<LayerTerms> PriceBlocks(const BlockShape& shape, const costmodel::Co
   std::vector<LayerTerms> terms;
   for (const plan::LayerProgram& program : shape.table.programs) terms.push_back(TermsOf(program, costs));
   return terms;
+}
+
+double LeastCompute(const BlockShape& shape, const costmodel::Costs& costs) {
+  std::vector<double> seconds;
+  for (const plan::LayerProgram& program : shape.table.programs) seconds.push_back(ComputeOf(program, costs));
+  return OfAllLayers(shape.table, [&](int program) { return seconds[static_cast<std::size_t>(program)]; });
+}
+
+double LeastWork(const BlockShape& shape, const std::vector<LayerTerms>& prices) {
+  return OfAllLayers(shape.table, [&](int program) {
+    const LayerTerms& t = prices[static_cast<std::size_t>(program)];
+    return std::min({t.forward + t.backward, t.forward + t.input + t.weight, t.compute});
+  });
 }
 
 StageCut CutOf(const plan::Scenario& scenario, const plan::ProgramTable& table) {

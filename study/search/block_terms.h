@@ -22,6 +22,7 @@ struct BlockShape {
   plan::ProgramTable table;
   std::vector<plan::LayerBytes> bytes;  // [program]
   double model_flops = 0;               // of one microbatch on one rank, all layers
+  double parameters = 0;                // on the ranks of one pipeline together
   std::vector<plan::Group> groups;      // that its ops speak over: prices depend on their shapes only
 };
 
@@ -31,6 +32,12 @@ BlockShape ShapeOfBlocks(const plan::Scenario& scenario);
 
 /// Prices of the layers, [program].
 std::vector<LayerTerms> PriceBlocks(const BlockShape& shape, const costmodel::Costs& costs);
+
+/// Seconds of the compute stream alone, of one microbatch through all layers: what no layout goes below.
+double LeastCompute(const BlockShape& shape, const costmodel::Costs& costs);
+
+/// Least seconds of one microbatch through all layers at these prices, whatever the schedule makes of its passes.
+double LeastWork(const BlockShape& shape, const std::vector<LayerTerms>& prices);
 
 /// A model's layers on the virtual stages of one cut, and which stages hold the same.
 struct StageCut {

@@ -1,6 +1,8 @@
 #include "study/search/estimate.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 
 #include "plan/stages.h"
 #include "sim/analytic.h"
@@ -11,23 +13,35 @@ namespace {
 
 using plan::ScheduleKind;
 
+constexpr std::size_t kMostChunks = 256;  // of a rank: plan::BuildSchedule refuses more
+
 /// The data stream of one rank beside its compute: buckets queue, and both are slower while both run.
 class DataQueue {
  public:
   explicit DataQueue(const costmodel::Contention& contention) : contention_(contention) {}
 
   void Add(double seconds) { left_ += seconds; }
-  void Compute(double work) {
-    work_ += work;
-    const double drained = left_ * contention_.communication;  // time until the queue is empty
-    const double done = drained / contention_.compute;         // compute until then
-    if (done >= work) {
-      const double time = work * contention_.compute;
-      now_ += time;
-      left_ -= time / contention_.communication;
-    } else {
-      now_ += drained + (work - done);
-      left_ = 0;
+  void Compute(double work) { Compute(1, work, 0); }
+
+  /// `n` times: `work` seconds of compute, and then a bucket of `reduce` seconds. While the queue outlasts the work,
+  /// all steps are alike; so are those that begin with the same short queue.
+  void Compute(int n, double work, double reduce) {
+    const double slowed = work * contention_.compute, drains = slowed / contention_.communication;
+    work_ += n * work;
+    while (n > 0) {
+      int alike = 1;
+      if (left_ >= drains) {
+        if (reduce >= drains) alike = n;
+        else alike = static_cast<int>(std::min<double>(n, 1 + std::floor((left_ - drains) / (drains - reduce))));
+        now_ += alike * slowed;
+        left_ += alike * (reduce - drains);
+      } else {
+        if (left_ == reduce) alike = n;
+        const double drained = left_ * contention_.communication;  // time until the queue is empty
+        now_ += alike * (drained + (work - drained / contention_.compute));
+        left_ = reduce;
+      }
+      n -= alike;
     }
   }
   double Slower() const { return now_ - work_; }
@@ -55,10 +69,7 @@ Side SideOf(const RankClass& of, const PipelineTerms& pipeline, const StageTerms
   for (int chunk = in_flight.chunks - 1; chunk >= 0; --chunk) {
     const int buckets = of.buckets[static_cast<std::size_t>(chunk)];
     if (buckets == 0) continue;
-    for (int b = 0; b < buckets; ++b) {
-      queue.Compute(seconds(chunk) / buckets);
-      queue.Add(of.reduce[static_cast<std::size_t>(chunk)]);
-    }
+    queue.Compute(buckets, seconds(chunk) / buckets, of.reduce[static_cast<std::size_t>(chunk)] / buckets);
     // The last group of microbatches passes the chunk below before that one's last pass.
     if (in_groups && chunk > 0) queue.Compute((in_flight.ranks - 1) * seconds(chunk - 1));
   }
@@ -70,12 +81,6 @@ bool Drains(ScheduleKind kind) {
   return kind == ScheduleKind::kGpipe || kind == ScheduleKind::k1f1b || kind == ScheduleKind::kInterleaved1f1b;
 }
 
-double SumBefore(const std::vector<double>& seconds, int rank) {
-  double sum = 0;
-  for (int s = 0; s < rank; ++s) sum += seconds[static_cast<std::size_t>(s)];
-  return sum;
-}
-
 /// From the end of the pipeline's last task to the gradient norm's barrier.
 double UntilBarrier(const PipelineTerms& pipeline, const StageTerms& stages, const InFlight& in_flight,
                     const StepTerms& step, const costmodel::Contention& contention, double& beside) {
@@ -85,7 +90,7 @@ double UntilBarrier(const PipelineTerms& pipeline, const StageTerms& stages, con
   const auto ready = [&](const RankClass& of) {
     const Side side = SideOf(of, pipeline, stages, in_flight, contention);
     chain = drains ? chain + side.slower * of.ranks : std::max(chain, side.slower);
-    const double lag = drains ? SumBefore(stages.backward, of.first_rank) : 0;
+    const double lag = drains ? stages.backward_before[static_cast<std::size_t>(of.first_rank)] : 0;
     plain = std::max(plain, of.to_tied + of.to_barrier - lag);
     return chain + side.left + of.to_tied - lag;
   };
@@ -116,6 +121,8 @@ void AddUpStage(const plan::Strategy& strategy, const BlockShape& blocks, std::s
     into.weight[s] += section.count * t.weight;
     compute += section.count * t.compute;
     exposed += section.count * t.exposed;
+    const plan::LayerProgram& program = blocks.table.programs[static_cast<std::size_t>(section.program)];
+    into.parameters[s] += section.count * (program.parameters + program.expert_parameters);
   }
   into.overlapped[s] = std::max(compute, exposed);
   const plan::StageBytes bytes = plan::BytesOf(strategy, blocks.bytes, stage);
@@ -131,7 +138,7 @@ void AddUpStages(const plan::Strategy& strategy, const BlockShape& blocks, std::
                  const StageCut& cut, StageTerms& into) {
   const std::size_t n = cut.stages.size();
   for (auto* terms : {&into.forward, &into.backward, &into.input, &into.weight, &into.overlapped, &into.kept,
-                      &into.kept_for_weight, &into.forward_workspace, &into.backward_workspace})
+                      &into.kept_for_weight, &into.forward_workspace, &into.backward_workspace, &into.parameters})
     terms->assign(n, 0.0);
   for (std::size_t s = 0; s < n; ++s) {
     const auto like = static_cast<std::size_t>(cut.first[static_cast<std::size_t>(cut.kind[s])]);
@@ -140,8 +147,14 @@ void AddUpStages(const plan::Strategy& strategy, const BlockShape& blocks, std::
       continue;
     }
     for (auto* terms : {&into.forward, &into.backward, &into.input, &into.weight, &into.overlapped, &into.kept,
-                        &into.kept_for_weight, &into.forward_workspace, &into.backward_workspace})
+                        &into.kept_for_weight, &into.forward_workspace, &into.backward_workspace, &into.parameters})
       (*terms)[s] = (*terms)[like];
+  }
+  into.forward_before.assign(n, 0.0);
+  into.backward_before.assign(n, 0.0);
+  for (std::size_t s = 1; s < n; ++s) {
+    into.forward_before[s] = into.forward_before[s - 1] + into.forward[s - 1];
+    into.backward_before[s] = into.backward_before[s - 1] + into.backward[s - 1];
   }
 }
 
@@ -165,18 +178,23 @@ PipelineTerms TermsOfPipeline(const plan::ScheduleShape& shape, const StageTerms
 void ActivationBytes(const InFlight& in_flight, const StageTerms& stages, double message_buffers,
                      std::span<double> bytes) {
   const int chunks = in_flight.chunks;
+  std::array<double, kMostChunks> kept, rest;  // of the rank's chunks
   for (int rank = 0; rank < in_flight.ranks; ++rank) {
     const int* stage = in_flight.stage.data() + rank * chunks;
+    for (std::size_t c = 0; c < static_cast<std::size_t>(chunks); ++c) {
+      kept[c] = stages.kept[static_cast<std::size_t>(stage[c])];
+      rest[c] = stages.kept_for_weight[static_cast<std::size_t>(stage[c])];
+    }
     double most = 0;
     for (int i = in_flight.first[static_cast<std::size_t>(rank)];
          i < in_flight.first[static_cast<std::size_t>(rank) + 1]; ++i) {
       const InFlight::Instant& instant = in_flight.instants[static_cast<std::size_t>(i)];
-      const double* whole = in_flight.whole.data() + static_cast<std::ptrdiff_t>(i) * chunks;
-      const double* rest = in_flight.rest.data() + static_cast<std::ptrdiff_t>(i) * chunks;
+      const double* whole_now = in_flight.whole.data() + static_cast<std::ptrdiff_t>(i) * chunks;
+      const double* rest_now = in_flight.rest.data() + static_cast<std::ptrdiff_t>(i) * chunks;
       double now = 0;
-      for (int c = 0; c < chunks; ++c) now += whole[c] * stages.kept[static_cast<std::size_t>(stage[c])];
+      for (std::size_t c = 0; c < static_cast<std::size_t>(chunks); ++c) now += whole_now[c] * kept[c];
       if (in_flight.splits) {
-        for (int c = 0; c < chunks; ++c) now += rest[c] * stages.kept_for_weight[static_cast<std::size_t>(stage[c])];
+        for (std::size_t c = 0; c < static_cast<std::size_t>(chunks); ++c) now += rest_now[c] * rest[c];
       }
       if (instant.forward >= 0) now += stages.forward_workspace[static_cast<std::size_t>(stage[instant.forward])];
       if (instant.backward >= 0) now += stages.backward_workspace[static_cast<std::size_t>(stage[instant.backward])];
@@ -195,7 +213,7 @@ Estimate EstimateStep(const PipelineTerms& pipeline, const StageTerms& stages, c
   const double until = UntilBarrier(pipeline, stages, in_flight, step, contention, e.data);
   double after = 0, barrier = 0, gather = 0;
   for (const RankClass& of : step.classes) {
-    const double lead = SumBefore(stages.forward, of.first_rank);
+    const double lead = stages.forward_before[static_cast<std::size_t>(of.first_rank)];
     barrier = std::max(barrier, of.barrier);
     after = std::max(after, of.after - lead);
     gather = std::max(gather, of.after + of.prologue + of.gather - lead);
@@ -226,7 +244,7 @@ plan::ScheduleShape ScheduleShapeOf(const plan::Scenario& s) {
 InFlight InFlightOf(const plan::Scenario& s) {
   if (s.strategy.schedule == ScheduleKind::kText)
     return CountInFlight(plan::ParseSchedule(s.strategy.schedule_text, s.file));
-  return CountInFlight(plan::BuildSchedule(ShapeForCounting(ScheduleShapeOf(s))));
+  return InFlightOf(ScheduleShapeOf(s));
 }
 
 MessageTerms TermsOfMessage(const plan::Scenario& s, const costmodel::Costs& costs) {
@@ -252,7 +270,8 @@ ScenarioEstimate EstimateOf(const plan::Scenario& s) {
   std::vector<double> activations(static_cast<std::size_t>(in_flight.ranks));
   answer.bytes.resize(activations.size());
   ActivationBytes(in_flight, stages, plan::MessageBuffers(Bytes(message.bytes), in_flight.ranks).value, activations);
-  const StepTerms step = TermsOfStep(s, blocks, cut, in_flight, costs);
+  plan::Plan sample = SampleOf(blocks);
+  const StepTerms step = TermsOfStep(s, cut, in_flight, costs, sample);
   answer.estimate =
       EstimateStep(answer.pipeline, stages, in_flight, step, costs.ContentionOf(), costs.HostTimePerStep().value);
   answer.estimate.memory = AddState(activations, step, answer.bytes);

@@ -16,6 +16,8 @@ namespace isochrone::study {
 struct StageTerms {
   std::vector<double> forward, backward, input, weight, overlapped;
   std::vector<double> kept, kept_for_weight, forward_workspace, backward_workspace;
+  std::vector<double> parameters;
+  std::vector<double> forward_before, backward_before;  // of all stages before
 };
 
 /// Adds layers up to stages; `into` keeps its memory, so that in a loop nothing is allocated.

@@ -28,45 +28,40 @@ int PlacementOf(ScheduleKind kind) {
   }
 }
 
-double LeastWork(const plan::ProgramTable& table, const std::vector<LayerTerms>& prices) {
-  const auto least = [&](int program) {
-    const LayerTerms& t = prices[static_cast<std::size_t>(program)];
-    return std::min({t.forward + t.backward, t.forward + t.input + t.weight, t.compute});
-  };
-  double sum = least(table.embedding) + least(table.head);
-  for (const auto& programs : table.layer) sum += std::min(least(programs[0]), least(programs[1]));
-  for (int program : table.multi_token) sum += least(program);
-  return sum;
-}
-
 /// A hair less, for sums that round differently.
 double Below(double seconds) { return seconds * (1 - 1e-9); }
 
 }  // namespace
 
-std::size_t Evaluator::StepHash::operator()(const StepKey& key) const {
+std::size_t Evaluator::CutHash::operator()(const Cut& cut) const {
   std::size_t hash = 0x9e3779b97f4a7c15u;
-  for (std::int32_t v : key) hash = (hash ^ static_cast<std::uint32_t>(v)) * 0xff51afd7ed558ccdu, hash ^= hash >> 32;
+  for (std::int32_t v : cut) hash = (hash ^ static_cast<std::uint32_t>(v)) * 0xff51afd7ed558ccdu, hash ^= hash >> 32;
   return hash;
 }
 
 void Evaluator::EnterModel() {
   cuts_.clear();
-  steps_.clear();
+  prefix_ = -1;
 }
 
-void Evaluator::EnterBlock(int prefix) {
-  if (prefix != prefix_) steps_.clear();
+void Evaluator::EnterBlock(std::int64_t prefix) {
+  if (prefix != prefix_) {
+    steps_.clear();
+    store_ = shared_.StepsOf(prefix);
+  }
   prefix_ = prefix;
   profiles_.fill(-1);
   blocks_.clear();
-  EnterLayout();
+  costs_.clear();
+  least_.clear();
 }
 
-void Evaluator::EnterLayout() {
+void Evaluator::EnterLayout(const plan::Scenario& scenario) {
+  layout_ = plan::LayoutOf(scenario);
+  plain_ = &BlockOf(scenario, {});
   used_ = 0;
-  lane_ = nullptr;
-  costs_.clear();
+  lane_of_.clear();
+  cut_ = {};
 }
 
 int Evaluator::ProfileOf(const plan::Scenario& scenario) {
@@ -97,36 +92,46 @@ Evaluator::Block& Evaluator::BlockOf(const plan::Scenario& scenario, const Traff
   s.schedule = ScheduleKind::k1f1b;
   s.first_stage_layers = s.last_stage_layers = 0;
   s.account_embedding_in_split = false;
-  blocks_.push_back(std::make_unique<Block>(Block{piped, traffic, ShapeOfBlocks(plain), {}}));
-  return *blocks_.back();
+  if (traffic == Traffic{}) {
+    s.optimizer_sharding = plan::Sharding::kNone;
+    s.shard_group = 0;
+  }
+  blocks_.push_back(std::make_unique<Block>());
+  Block& block = *blocks_.back();
+  block.piped = piped;
+  block.traffic = traffic;
+  block.shape = ShapeOfBlocks(plain);
+  return block;
 }
 
-const costmodel::Costs& Evaluator::CostsNow(const plan::Scenario& scenario) {
-  const std::pair key(lane_->profile, scenario.strategy.shard_group);
-  const auto it = costs_.find(key);
-  return it != costs_.end() ? it->second : costs_.emplace(key, CostsOf(scenario)).first->second;
+const costmodel::Costs& Evaluator::CostsNow(const plan::Scenario& scenario, int profile) {
+  auto it = costs_.find(profile);
+  if (it == costs_.end()) it = costs_.emplace(profile, CostsOf(scenario)).first;
+  layout_.shard = scenario.strategy.shard_group;
+  it->second.MoveTo(layout_);
+  return it->second;
 }
 
 Evaluator::Prices& Evaluator::PricesOf(const plan::Scenario& scenario, Lane& lane) {
-  const plan::Layout layout = plan::LayoutOf(scenario);
+  layout_.shard = scenario.strategy.shard_group;
   std::vector<plan::GroupShape> shapes;
-  for (plan::Group group : lane.block->shape.groups) shapes.push_back(plan::ShapeOf(layout, group));
+  for (plan::Group group : lane.block->shape.groups) shapes.push_back(plan::ShapeOf(layout_, group));
   for (const auto& prices : lane.block->prices) {
     if (prices->profile == lane.profile && prices->shapes == shapes) return *prices;
   }
-  const costmodel::Costs& costs = CostsNow(scenario);
+  const costmodel::Costs& costs = CostsNow(scenario, lane.profile);
   Prices prices{lane.profile,
                 std::move(shapes),
                 PriceBlocks(lane.block->shape, costs),
                 0,
                 costs.ContentionOf(),
                 costs.HostTimePerStep().value};
-  prices.least_work = LeastWork(lane.block->shape.table, prices.layers);
+  prices.least_work = LeastWork(lane.block->shape, prices.layers);
   lane.block->prices.push_back(std::make_unique<Prices>(std::move(prices)));
   return *lane.block->prices.back();
 }
 
-void Evaluator::EnterStep(const plan::Scenario& scenario) {
+Evaluator::Lane& Evaluator::LaneOf(const plan::Scenario& scenario) {
   const plan::Strategy& s = scenario.strategy;
   Traffic traffic{};
   if (plan::ReducesEveryMicrobatch(s)) {
@@ -134,48 +139,84 @@ void Evaluator::EnterStep(const plan::Scenario& scenario) {
     traffic = {form, static_cast<int>(s.optimizer_sharding), s.data, s.shard_group};
   }
   const int profile = ProfileOf(scenario);
-  lane_ = nullptr;
-  for (std::size_t i = 0; i < used_ && !lane_; ++i) {
-    if (lanes_[i]->profile == profile && lanes_[i]->traffic == traffic) lane_ = lanes_[i].get();
+  for (std::size_t i = 0; i < used_; ++i) {
+    if (lanes_[i]->profile == profile && lanes_[i]->traffic == traffic) return *lanes_[i];
   }
-  if (lane_) return;
   if (used_ == lanes_.size()) lanes_.push_back(std::make_unique<Lane>());
   lane_ = lanes_[used_++].get();
   lane_->profile = profile;
   lane_->traffic = traffic;
   lane_->message = {};
-  lane_->cut = {};
-  lane_->entered = -1;
+  lane_->cut = lane_->counted = lane_->entered = -1;
   lane_->block = &BlockOf(scenario, traffic);
   lane_->prices = &PricesOf(scenario, *lane_);
+  return *lane_;
+}
+
+void Evaluator::EnterStep(const plan::Scenario& scenario, int combination) {
+  const auto c = static_cast<std::size_t>(combination);
+  if (lane_of_.size() <= c) lane_of_.resize(c + 1, nullptr);
+  if (!lane_of_[c]) lane_of_[c] = &LaneOf(scenario);
+  lane_ = lane_of_[c];
+  combination_ = combination;
+}
+
+double Evaluator::LeastComputeTime(const plan::Scenario& scenario) {
+  const int profile = ProfileOf(scenario);
+  const auto key = std::pair(profile, plain_->piped);
+  auto it = least_.find(key);
+  if (it == least_.end()) {
+    const costmodel::Costs& costs = CostsNow(scenario, profile);
+    it = least_.emplace(key, std::pair(LeastCompute(plain_->shape, costs), costs.HostTimePerStep().value)).first;
+  }
+  return Below(scenario.Microbatches() * it->second.first / scenario.strategy.pipeline + it->second.second);
+}
+
+double Evaluator::LeastMemory(const plan::Scenario& scenario) const {
+  const double parameters = plain_->shape.parameters / scenario.strategy.pipeline;
+  return Below(parameters * plan::LeastStateOfParameter(scenario.strategy).value);
 }
 
 double Evaluator::LeastStepTime(const plan::Scenario& scenario) const {
   return Below(scenario.Microbatches() * lane_->prices->least_work / scenario.strategy.pipeline + lane_->prices->host);
 }
 
-Evaluator::Counted& Evaluator::CountsOf(const plan::ScheduleShape& shape) {
-  const plan::ScheduleShape small = ShapeForCounting(shape);
-  auto& counted = counted_[{static_cast<int>(small.kind), small.ranks, small.chunks, small.microbatches}];
-  if (counted) return *counted;
-  counted = std::make_unique<Counted>();
-  try {
-    plan::TheoryOf(shape, {});  // checks the shape itself too
-    counted->legal = true;
-  } catch (const Error&) {
-    counted->legal = false;
+bool Evaluator::Accepts(const plan::Scenario& scenario) {
+  shape_ = ScheduleShapeOf(scenario);
+  const std::uint64_t key =
+      static_cast<std::uint64_t>(shape_.kind) << 60 | static_cast<std::uint64_t>(shape_.ranks) << 44 |
+      static_cast<std::uint64_t>(shape_.chunks) << 32 | static_cast<std::uint32_t>(shape_.microbatches);
+  const auto [it, first] = accepted_.try_emplace(key);
+  Accepted& known = it->second;
+  if (first) {
+    try {
+      plan::TheoryOf(shape_, {});  // checks the shape itself too
+      known.legal = true;
+    } catch (const Error&) {
+    }
   }
-  return *counted;
+  accepted_now_ = &known;
+  return known.legal;
 }
 
-bool Evaluator::Accepts(const plan::Scenario& scenario) { return CountsOf(ScheduleShapeOf(scenario)).legal; }
+const InFlight& Evaluator::InFlightNow() {
+  if (!accepted_now_->in_flight) accepted_now_->in_flight = &shared_.InFlightOfShape(shape_);
+  return *accepted_now_->in_flight;
+}
 
 bool Evaluator::EnterPipeline(const plan::Scenario& scenario) {
-  shape_ = ScheduleShapeOf(scenario);
-  Counted& counted = CountsOf(shape_);
-  if (!counted.legal) return false;
-  if (!counted.in_flight) counted.in_flight = CountInFlight(plan::BuildSchedule(ShapeForCounting(shape_)));
-  in_flight_ = &*counted.in_flight;
+  const plan::ScheduleShape before = shape_;
+  if (!Accepts(scenario)) return false;
+  const plan::Strategy& s = scenario.strategy;
+  const Cut cut = {
+      1 + PlacementOf(s.schedule),    shape_.ranks,         shape_.chunks,       s.data,
+      static_cast<int>(s.rank_order), s.first_stage_layers, s.last_stage_layers, s.account_embedding_in_split};
+  if (cut != cut_) {
+    cut_ = cut;
+    steps_now_ = &steps_[cut];
+    ++cuts_entered_;
+  }
+  if (!(shape_ == before)) ++shapes_entered_;
   ++entered_;
   return true;
 }
@@ -186,20 +227,11 @@ void Evaluator::Refresh(const plan::Scenario& scenario) {
   lane_->entered = entered_;
   const plan::Strategy& s = scenario.strategy;
   auto& message = lane_->message[s.scatter_gather];
-  if (!message) message = TermsOfMessage(scenario, CostsNow(scenario)).seconds;
-  const Cut cut = {1 + static_cast<int>(shape_.kind),
-                   shape_.ranks,
-                   shape_.chunks,
-                   shape_.microbatches,
-                   s.first_stage_layers,
-                   s.last_stage_layers,
-                   s.account_embedding_in_split};
-  if (cut != lane_->cut) {
-    lane_->cut = cut;
+  if (!message) message = TermsOfMessage(scenario, CostsNow(scenario, lane_->profile)).seconds;
+  if (lane_->cut != cuts_entered_) {
+    lane_->cut = cuts_entered_;
+    lane_->counted = -1;
     AddUpStages(s, lane_->block->shape, lane_->prices->layers, CutNow(scenario), lane_->stages);
-    lane_->activations.resize(static_cast<std::size_t>(in_flight_->ranks));
-    ActivationBytes(*in_flight_, lane_->stages,
-                    plan::MessageBuffers(plan::MessageBytes(scenario), in_flight_->ranks).value, lane_->activations);
   }
   lane_->pipeline = TermsOfPipeline(shape_, lane_->stages, *message,
                                     s.overlap_pipeline ? plan::MessageMode::kOverlapped : plan::MessageMode::kBlocking);
@@ -207,8 +239,8 @@ void Evaluator::Refresh(const plan::Scenario& scenario) {
 
 const StageCut& Evaluator::CutNow(const plan::Scenario& scenario) {
   const plan::Strategy& s = scenario.strategy;
-  const CutKey key = {plan::StagesOf(s), s.first_stage_layers, s.last_stage_layers, s.account_embedding_in_split,
-                      s.recompute_layers};
+  const std::array<std::int32_t, 5> key = {plan::StagesOf(s), s.first_stage_layers, s.last_stage_layers,
+                                           s.account_embedding_in_split, s.recompute_layers};
   const auto it = cuts_.find(key);
   if (it != cuts_.end()) return it->second;
   return cuts_.emplace(key, CutOf(scenario, lane_->block->shape.table)).first->second;
@@ -219,49 +251,60 @@ double Evaluator::LeastPipelineTime(const plan::Scenario& scenario) {
   return Below(lane_->pipeline.makespan + lane_->prices->host);
 }
 
-Evaluator::StepKey Evaluator::KeyOf(const plan::Scenario& scenario) const {
-  const plan::Strategy& s = scenario.strategy;
-  const int flags = s.overlap_data | s.overlap_parameter_gather << 1 | s.zero2_reduce_every_microbatch << 2 |
-                    s.account_embedding_in_split << 3;
-  return {prefix_,
-          s.pipeline,
-          s.data,
-          static_cast<int>(s.rank_order),
-          PlacementOf(s.schedule),
-          in_flight_->chunks,
-          s.first_stage_layers,
-          s.last_stage_layers,
-          flags,
-          static_cast<int>(s.optimizer_sharding),
-          s.shard_group};
+StepTerms Evaluator::MakeStep(const plan::Scenario& scenario) {
+  Block& block = *lane_->block;
+  if (!block.sample) block.sample = SampleOf(block.shape);
+  return TermsOfStep(scenario, CutNow(scenario), InFlightNow(), CostsNow(scenario, lane_->profile), *block.sample);
+}
+
+/// Brings the lane's activations up to the present pipeline.
+void Evaluator::Count(const plan::Scenario& scenario) {
+  Refresh(scenario);
+  if (lane_->counted == shapes_entered_) return;
+  lane_->counted = shapes_entered_;
+  const InFlight& in_flight = InFlightNow();
+  lane_->activations.resize(static_cast<std::size_t>(in_flight.ranks));
+  ActivationBytes(in_flight, lane_->stages, plan::MessageBuffers(plan::MessageBytes(scenario), in_flight.ranks).value,
+                  lane_->activations);
+}
+
+double Evaluator::LeastPipelineMemory(const plan::Scenario& scenario) {
+  Count(scenario);
+  const InFlight& in_flight = InFlightNow();
+  const double each = plan::LeastStateOfParameter(scenario.strategy).value;
+  const int* stage = in_flight.stage.data();
+  double most = 0;
+  for (double activations : lane_->activations) {
+    double parameters = 0;
+    for (int c = 0; c < in_flight.chunks; ++c)
+      parameters += lane_->stages.parameters[static_cast<std::size_t>(*stage++)];
+    most = std::max(most, activations + each * parameters);
+  }
+  return Below(most);
 }
 
 double Evaluator::Memory(const plan::Scenario& scenario) {
-  Refresh(scenario);
-  const StepKey key = KeyOf(scenario);
-  auto it = steps_.find(key);
-  if (it == steps_.end()) {
-    it =
-        steps_
-            .emplace(key, TermsOfStep(scenario, lane_->block->shape, CutNow(scenario), *in_flight_, CostsNow(scenario)))
-            .first;
-  }
-  step_ = &it->second;
+  Count(scenario);
+  const auto c = static_cast<std::size_t>(combination_);
+  if (steps_now_->size() <= c) steps_now_->resize(c + 1, nullptr);
+  const StepTerms*& step = (*steps_now_)[c];
+  if (!step) step = &store_->Get({cut_, combination_}, [&] { return MakeStep(scenario); });
+  step_ = step;
   bytes_.resize(lane_->activations.size());
   memory_ = AddState(lane_->activations, *step_, bytes_);
   return memory_;
 }
 
 Estimate Evaluator::Evaluate() const {
-  Estimate estimate =
-      EstimateStep(lane_->pipeline, lane_->stages, *in_flight_, *step_, lane_->prices->contention, lane_->prices->host);
+  Estimate estimate = EstimateStep(lane_->pipeline, lane_->stages, *accepted_now_->in_flight, *step_,
+                                   lane_->prices->contention, lane_->prices->host);
   estimate.memory = memory_;
   return estimate;
 }
 
 double Evaluator::ModelFlops(const plan::Scenario& scenario) const {
   const plan::Strategy& s = scenario.strategy;
-  return lane_->block->shape.model_flops * s.tensor * s.context * s.data * scenario.Microbatches();
+  return plain_->shape.model_flops * s.tensor * s.context * s.data * scenario.Microbatches();
 }
 
 }  // namespace isochrone::study

@@ -1,49 +1,84 @@
 #include "study/search/in_flight.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace isochrone::study {
 namespace {
 
 using plan::Phase;
 
-/// Counts of one instant: whole and rest by chunk.
-struct Counts {
-  InFlight::Instant workspace;
-  std::vector<double> whole, rest;
+/// Counts of one instant: whole of every chunk, then rest of every chunk.
+using Counts = std::vector<int>;
+
+/// What a rank holds, and of the instants with one workspace those that no other exceeds.
+class Fullest {
+ public:
+  explicit Fullest(int chunks)
+      : chunks_(chunks),
+        now_(2 * static_cast<std::size_t>(chunks), 0),
+        list_(static_cast<std::size_t>(chunks + 1) * static_cast<std::size_t>(chunks + 1), -1) {}
+
+  void Hold(int chunk, int whole, int rest) {
+    now_[static_cast<std::size_t>(chunk)] += whole;
+    now_[static_cast<std::size_t>(chunks_ + chunk)] += rest;
+  }
+
+  void Look(InFlight::Instant workspace) {
+    std::vector<Counts>& kept = KeptWith(workspace);
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+      if (!Covers(kept[i], now_)) continue;
+      std::swap(kept[i], kept[0]);  // the steady state comes back to it
+      return;
+    }
+    std::erase_if(kept, [&](const Counts& k) { return Covers(now_, k); });
+    kept.push_back(now_);
+  }
+
+  void AppendTo(InFlight& counts) {
+    for (auto& [workspace, kept] : kept_) {
+      for (const Counts& k : kept) {
+        const auto middle = k.begin() + chunks_;
+        counts.instants.push_back(workspace);
+        counts.whole.insert(counts.whole.end(), k.begin(), middle);
+        counts.rest.insert(counts.rest.end(), middle, k.end());
+        counts.splits = counts.splits || std::any_of(middle, k.end(), [](int n) { return n > 0; });
+      }
+    }
+  }
+
+ private:
+  static bool Covers(const Counts& a, const Counts& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), [](int x, int y) { return x >= y; });
+  }
+
+  std::vector<Counts>& KeptWith(InFlight::Instant workspace) {
+    int& list = list_[static_cast<std::size_t>((workspace.forward + 1) * (chunks_ + 1) + workspace.backward + 1)];
+    if (list < 0) {
+      list = static_cast<int>(kept_.size());
+      kept_.push_back({workspace, {}});
+    }
+    return kept_[static_cast<std::size_t>(list)].second;
+  }
+
+  int chunks_;
+  Counts now_;
+  std::vector<int> list_;  // [workspace] index into kept_; -1: none yet
+  std::vector<std::pair<InFlight::Instant, std::vector<Counts>>> kept_;
 };
 
-bool Covers(const Counts& a, const Counts& b) {
-  if (a.workspace.forward != b.workspace.forward || a.workspace.backward != b.workspace.backward) return false;
-  for (std::size_t c = 0; c < a.whole.size(); ++c) {
-    if (a.whole[c] < b.whole[c] || a.rest[c] < b.rest[c]) return false;
-  }
-  return true;
-}
-
-void Keep(const Counts& now, std::vector<Counts>& kept) {
-  if (std::any_of(kept.begin(), kept.end(), [&](const Counts& k) { return Covers(k, now); })) return;
-  std::erase_if(kept, [&](const Counts& k) { return Covers(now, k); });
-  kept.push_back(now);
-}
-
-std::vector<Counts> FullestOf(const plan::Schedule& schedule, int rank) {
-  const auto chunks = static_cast<std::size_t>(schedule.placement.chunks);
-  Counts now{{}, std::vector<double>(chunks, 0), std::vector<double>(chunks, 0)};
-  std::vector<Counts> kept;
+Fullest FullestOf(const plan::Schedule& schedule, int rank) {
+  Fullest fullest(schedule.placement.chunks);
   for (const plan::Task& task : schedule.order[static_cast<std::size_t>(rank)]) {
     const bool pair = task.phase == Phase::kOverlapped, forward = pair || task.phase == Phase::kForward;
+    const bool backward = pair || task.phase == Phase::kBackward || task.phase == Phase::kBackwardInput;
     const int back = pair ? task.chunk_b : task.chunk;
-    if (forward) now.whole[task.chunk] += 1;
-    now.workspace = {forward ? task.chunk : -1,
-                     pair || task.phase == Phase::kBackward || task.phase == Phase::kBackwardInput ? back : -1};
-    Keep(now, kept);
-    if (pair || task.phase == Phase::kBackward || task.phase == Phase::kBackwardInput)
-      now.whole[static_cast<std::size_t>(back)] -= 1;
-    if (task.phase == Phase::kBackwardInput) now.rest[task.chunk] += 1;
-    if (task.phase == Phase::kBackwardWeight) now.rest[task.chunk] -= 1;
+    if (forward) fullest.Hold(task.chunk, 1, 0);
+    fullest.Look({forward ? task.chunk : -1, backward ? back : -1});
+    if (backward) fullest.Hold(back, -1, task.phase == Phase::kBackwardInput ? 1 : 0);
+    if (task.phase == Phase::kBackwardWeight) fullest.Hold(task.chunk, 0, -1);
   }
-  return kept;
+  return fullest;
 }
 
 }  // namespace
@@ -59,17 +94,6 @@ bool SplitsBackward(plan::ScheduleKind kind) {
   }
 }
 
-plan::ScheduleShape ShapeForCounting(const plan::ScheduleShape& shape) {
-  plan::ScheduleShape small = shape;
-  const bool grows = shape.kind == plan::ScheduleKind::kGpipe;  // every microbatch is alive at once
-  const int settled = 4 * shape.ranks;
-  if (!grows && shape.microbatches > 2 * settled) {
-    small.microbatches = settled + (shape.microbatches - settled) % shape.ranks;
-    small.microbatches += (shape.microbatches - small.microbatches) % 2 == 0 ? 0 : shape.ranks;  // DualPipe wants even
-  }
-  return small;
-}
-
 InFlight CountInFlight(const plan::Schedule& schedule) {
   const plan::Placement& place = schedule.placement;
   InFlight counts;
@@ -79,15 +103,27 @@ InFlight CountInFlight(const plan::Schedule& schedule) {
   for (int rank = 0; rank < place.ranks; ++rank) {
     for (int chunk = 0; chunk < place.chunks; ++chunk) counts.stage.push_back(place.StageOf(rank, chunk));
     counts.first.push_back(static_cast<int>(counts.instants.size()));
-    for (const Counts& instant : FullestOf(schedule, rank)) {
-      counts.instants.push_back(instant.workspace);
-      counts.whole.insert(counts.whole.end(), instant.whole.begin(), instant.whole.end());
-      counts.rest.insert(counts.rest.end(), instant.rest.begin(), instant.rest.end());
-      counts.splits =
-          counts.splits || std::any_of(instant.rest.begin(), instant.rest.end(), [](double n) { return n > 0; });
-    }
+    FullestOf(schedule, rank).AppendTo(counts);
   }
   counts.first.push_back(static_cast<int>(counts.instants.size()));
+  return counts;
+}
+
+plan::ScheduleShape ShapeForCounting(const plan::ScheduleShape& shape) {
+  if (shape.kind == plan::ScheduleKind::kGpipe) return shape;
+  plan::ScheduleShape small = shape;
+  small.microbatches = std::min(shape.microbatches, 3 * shape.ranks);
+  const bool even = shape.kind == plan::ScheduleKind::kDualPipe || shape.kind == plan::ScheduleKind::kDualPipeV;
+  if (even && (shape.microbatches - small.microbatches) % 2 != 0) ++small.microbatches;
+  return small;
+}
+
+InFlight InFlightOf(const plan::ScheduleShape& shape) {
+  plan::ScheduleShape small = ShapeForCounting(shape);
+  if (shape.kind != plan::ScheduleKind::kGpipe) return CountInFlight(plan::BuildSchedule(small));
+  small.microbatches = 1;  // the others are held beside it
+  InFlight counts = CountInFlight(plan::BuildSchedule(small));
+  for (double& whole : counts.whole) whole *= shape.microbatches;
   return counts;
 }
 

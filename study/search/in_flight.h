@@ -27,9 +27,12 @@ struct InFlight {
 /// Counts of `schedule`.
 InFlight CountInFlight(const plan::Schedule& schedule);
 
-/// Microbatches after which a schedule's counts no longer change with their number: a shape with more has the counts of
-/// one with fewer, and the same remainder.
+/// The shape with the fewest microbatches that has the counts of `shape`: from three for each rank on, no schedule
+/// holds more with more of them, but GPipe, which holds them all.
 plan::ScheduleShape ShapeForCounting(const plan::ScheduleShape& shape);
+
+/// Counts of the schedule that plan::BuildSchedule makes of `shape`. Throws Error where the shape is impossible.
+InFlight InFlightOf(const plan::ScheduleShape& shape);
 
 /// True where tasks are the two halves of a backward pass.
 bool SplitsBackward(plan::ScheduleKind kind);

@@ -38,41 +38,32 @@ Classes ClassesOf(const StageCut& cut, const InFlight& in_flight) {
   return classes;
 }
 
-/// A plan with one rank of each class, its stages, and one forward and backward pass of each chunk: enough for
-/// AddStepWork and MemoryOf, which look at nothing else.
-plan::Plan Sample(const plan::Scenario& scenario, const BlockShape& blocks, const StageCut& cut,
-                  const InFlight& in_flight, const Classes& classes) {
-  plan::Plan sample;
-  sample.layout = plan::LayoutOf(scenario);
-  for (const plan::LayerProgram& p : blocks.table.programs) {
-    plan::LayerProgram buffers;
-    buffers.name = p.name;
-    buffers.buffers = p.buffers;
-    buffers.parameters = p.parameters;
-    buffers.expert_parameters = p.expert_parameters;
-    sample.programs.push_back(std::move(buffers));
-  }
+/// Puts one rank of each class on `sample`, with one forward and backward pass of each chunk: AddStepWork and StateOf
+/// look at nothing else.
+void PlaceClasses(const StageCut& cut, const InFlight& in_flight, const Classes& classes, plan::Plan& sample) {
   plan::Placement& place = sample.schedule.placement;
   place.ranks = static_cast<int>(classes.first.size());
   place.chunks = in_flight.chunks;
   place.directions = in_flight.directions;
-  for (int rank : classes.first) {
-    sample.schedule.order.emplace_back();
+  place.stages = static_cast<int>(cut.first.size());
+  sample.stages.clear();
+  for (int stage : cut.first) sample.stages.push_back(cut.stages[static_cast<std::size_t>(stage)]);
+  place.stage.clear();
+  sample.schedule.order.assign(classes.first.size(), {});
+  for (std::size_t c = 0; c < classes.first.size(); ++c) {
     for (int chunk = 0; chunk < in_flight.chunks; ++chunk) {
-      const auto slot = static_cast<std::size_t>(rank * in_flight.chunks + chunk);
-      place.stage.push_back(static_cast<std::int16_t>(sample.stages.size()));
-      place.direction.push_back(0);
-      sample.stages.push_back(cut.stages[static_cast<std::size_t>(in_flight.stage[slot])]);
+      const auto slot = static_cast<std::size_t>(classes.first[c] * in_flight.chunks + chunk);
+      const auto stage = static_cast<std::size_t>(in_flight.stage[slot]);
+      place.stage.push_back(static_cast<std::int16_t>(cut.kind[stage]));
       plan::Task task;
       task.chunk = static_cast<std::uint8_t>(chunk);
       for (plan::Phase phase : {plan::Phase::kForward, plan::Phase::kBackward}) {
         task.phase = phase;
-        sample.schedule.order.back().push_back(task);
+        sample.schedule.order[c].push_back(task);
       }
     }
   }
-  place.stages = static_cast<int>(sample.stages.size());
-  return sample;
+  place.direction.assign(place.stage.size(), 0);
 }
 
 bool IsBarrier(const Op& op) {
@@ -102,8 +93,23 @@ void AddEpilogue(const std::vector<Op>& ops, const costmodel::Costs& costs, Rank
   }
 }
 
-void AddSide(const plan::SideTask& side, const plan::Plan& sample, const costmodel::Costs& costs, RankClass& of) {
-  const double seconds = costs.TimeOf(side.op).value;
+/// `op` is priced as the one before it where it is the same: buckets are.
+class SidePrices {
+ public:
+  explicit SidePrices(const costmodel::Costs& costs) : costs_(costs) {}
+  double Of(const Op& op) {
+    if (!last_ || !(last_->kind == op.kind)) seconds_ = costs_.TimeOf(op).value;
+    last_ = &op;
+    return seconds_;
+  }
+
+ private:
+  const costmodel::Costs& costs_;
+  const Op* last_ = nullptr;
+  double seconds_ = 0;
+};
+
+void AddSide(const plan::SideTask& side, const plan::Plan& sample, double seconds, RankClass& of) {
   const auto chunk_of = [&](int task) {
     return sample.schedule.order[static_cast<std::size_t>(side.rank)][static_cast<std::size_t>(task)].chunk;
   };
@@ -118,16 +124,33 @@ void AddSide(const plan::SideTask& side, const plan::Plan& sample, const costmod
     return;
   }
   const std::size_t chunk = chunk_of(side.after.task);
-  of.reduce[chunk] = seconds;
-  ++of.buckets[chunk];
+  of.reduce[chunk] += seconds;
+  if (!collective || collective->group != Group::kReplica) ++of.buckets[chunk];  // its shards go with the bucket
 }
 
 }  // namespace
 
-StepTerms TermsOfStep(const plan::Scenario& scenario, const BlockShape& blocks, const StageCut& cut,
-                      const InFlight& in_flight, const costmodel::Costs& costs) {
+plan::Plan SampleOf(const BlockShape& blocks) {
+  plan::Plan sample;
+  for (const plan::LayerProgram& p : blocks.table.programs) {
+    plan::LayerProgram buffers;
+    buffers.name = p.name;
+    buffers.buffers = p.buffers;
+    buffers.parameters = p.parameters;
+    buffers.expert_parameters = p.expert_parameters;
+    sample.programs.push_back(std::move(buffers));
+  }
+  return sample;
+}
+
+StepTerms TermsOfStep(const plan::Scenario& scenario, const StageCut& cut, const InFlight& in_flight,
+                      const costmodel::Costs& costs, plan::Plan& sample) {
   const Classes classes = ClassesOf(cut, in_flight);
-  plan::Plan sample = Sample(scenario, blocks, cut, in_flight, classes);
+  sample.layout = plan::LayoutOf(scenario);
+  sample.side.clear();
+  sample.prologue.clear();
+  sample.epilogue.clear();
+  PlaceClasses(cut, in_flight, classes, sample);
   plan::AddStepWork(scenario, sample);
 
   StepTerms terms;
@@ -138,14 +161,12 @@ StepTerms TermsOfStep(const plan::Scenario& scenario, const BlockShape& blocks, 
     of.buckets.assign(static_cast<std::size_t>(in_flight.chunks), 0);
     for (const Op& op : sample.prologue[c]) of.prologue += costs.TimeOf(op).value;
     AddEpilogue(sample.epilogue[c], costs, of);
+    of.state = plan::StateOf(scenario, sample, static_cast<int>(c)).Total().value;
     terms.classes.push_back(std::move(of));
   }
+  SidePrices prices(costs);
   for (const plan::SideTask& side : sample.side)
-    AddSide(side, sample, costs, terms.classes[static_cast<std::size_t>(side.rank)]);
-
-  for (auto& order : sample.schedule.order) order.clear();  // state alone: no activations, no messages
-  const std::vector<plan::StageMemory> memory = plan::MemoryOf(scenario, sample);
-  for (std::size_t c = 0; c < memory.size(); ++c) terms.classes[c].state = memory[c].Total().value;
+    AddSide(side, sample, prices.Of(side.op), terms.classes[static_cast<std::size_t>(side.rank)]);
   for (int c : classes.of) {
     RankClass& of = terms.classes[static_cast<std::size_t>(c)];
     ++of.ranks;

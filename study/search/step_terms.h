@@ -17,7 +17,7 @@ struct RankClass {
   // Epilogue in order: up to the tied table's reduction, that reduction, after it up to the gradient norm's barrier,
   // the op that is the barrier, and what follows it.
   double to_tied = 0, tied = 0, to_barrier = 0, barrier = 0, after = 0;
-  std::vector<double> reduce;  // [chunk] one gradient bucket beside the backward pass
+  std::vector<double> reduce;  // [chunk] gradient buckets beside the backward pass, together
   std::vector<int> buckets;    // [chunk]
   double reduce_late = 0;      // gradients that follow the last bucket (experts)
   double gather = 0;           // parameters that the first forward pass waits for, beside the tasks before it
@@ -36,7 +36,11 @@ struct StepTerms {
 ///
 /// cut        which layers the virtual stages hold
 /// in_flight  which rank holds which stages
-StepTerms TermsOfStep(const plan::Scenario& scenario, const BlockShape& blocks, const StageCut& cut,
-                      const InFlight& in_flight, const costmodel::Costs& costs);
+/// sample     from SampleOf the blocks; used as it likes
+StepTerms TermsOfStep(const plan::Scenario& scenario, const StageCut& cut, const InFlight& in_flight,
+                      const costmodel::Costs& costs, plan::Plan& sample);
+
+/// A plan with the buffers of the programs and nothing else.
+plan::Plan SampleOf(const BlockShape& blocks);
 
 }  // namespace isochrone::study

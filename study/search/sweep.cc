@@ -1,6 +1,7 @@
 #include "study/search/sweep.h"
 
 #include <algorithm>
+#include <barrier>
 #include <chrono>
 #include <condition_variable>
 #include <exception>
@@ -8,6 +9,7 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <tuple>
 
 #include "costmodel/gemm.h"
 #include "study/search/evaluator.h"
@@ -20,8 +22,8 @@ namespace {
 struct Walk {
   const plan::Scenario* base = nullptr;
   const std::vector<Axis>* axes = nullptr;
-  std::size_t pipeline = 0, layout_end = 0, step = 0;  // first axis of that part
-  std::int64_t units = 1, per_unit = 1;
+  std::size_t pipeline = 0, layout_end = 0, step = 0;      // first axis of that part
+  std::int64_t units = 1, per_unit = 1, combinations = 1;  // block axes; all others; step axes
   std::int64_t first_index = 0, first_unit = 0;
 };
 
@@ -49,6 +51,8 @@ std::vector<Walk> WalksOf(const Space& space) {
       if (key != "pipeline" && key != "data" && key != "rank_order") break;
       ++w.layout_end;
     }
+    for (std::size_t a = w.step; a < w.axes->size(); ++a)
+      w.combinations *= static_cast<std::int64_t>((*w.axes)[a].values.size());
     for (std::size_t a = 0; a < w.axes->size(); ++a)
       (a < w.pipeline ? w.units : w.per_unit) *= static_cast<std::int64_t>((*w.axes)[a].values.size());
     w.first_index = index;
@@ -68,38 +72,50 @@ struct Found {
 
 class Worker {
  public:
-  Worker(const Space& space, const SweepOptions& options, std::atomic<double>& threshold)
-      : space_(space), options_(options), threshold_(threshold) {}
+  Worker(const Space& space, const SweepOptions& options, SharedTerms& shared, std::atomic<double>& threshold)
+      : space_(space), options_(options), threshold_(threshold), evaluator_(shared) {}
 
   Found found;
   std::vector<Candidate> unit_rows;
 
-  void Run(const Walk& walk, std::int64_t unit) {
+  /// Prices a unit; `hopeless`: only counts it.
+  void Run(const Walk& walk, std::int64_t unit, bool hopeless) {
     unit_rows.clear();
-    if (walk_ != &walk) evaluator_.EnterModel();
-    walk_ = &walk;
-    scenario_ = *walk.base;
-    std::int64_t rest = unit;
-    for (std::size_t a = walk.pipeline; a-- > 0;) {
-      const auto n = static_cast<std::int64_t>((*walk.axes)[a].values.size());
-      (*walk.axes)[a].set(static_cast<std::size_t>(rest % n), scenario_);
-      rest /= n;
-    }
-    if (RepeatsBlock(scenario_.strategy, walk.base->strategy) || !LegalBlock(scenario_)) return;
+    if (!Enter(walk, unit)) return;
+    if (!hopeless) evaluator_.EnterBlock(PrefixOf(walk, unit));
+    Layouts(walk.pipeline, walk.first_index + unit * walk.per_unit, walk.per_unit,
+            [&](std::int64_t index, std::int64_t span) {
+              if (!hopeless) evaluator_.EnterLayout(scenario_);
+              counting_ = hopeless || (options_.prune && NoneHopes());
+              Pipelines(walk_->layout_end, index, span);
+            });
+  }
+
+  /// No configuration of a unit has a lower score: the least of its layouts, from compute alone.
+  double LeastScore(const Walk& walk, std::int64_t unit) {
+    double least = std::numeric_limits<double>::infinity();
+    if (!Enter(walk, unit)) return least;
     evaluator_.EnterBlock(PrefixOf(walk, unit));
-    sequences_ = scenario_.batch.sequences;
-    Layouts(walk.pipeline, walk.first_index + unit * walk.per_unit, walk.per_unit);
+    Layouts(walk.pipeline, 0, walk.per_unit, [&](std::int64_t, std::int64_t) {
+      evaluator_.EnterLayout(scenario_);
+      EachStep(walk.step, 0, walk.combinations, [&](int) {
+        if (!TooLarge(evaluator_.LeastMemory(scenario_)))
+          least = std::min(least, Score(evaluator_.LeastComputeTime(scenario_)));
+      });
+    });
+    return least;
   }
 
  private:
-  int PrefixOf(const Walk& walk, std::int64_t unit) {
-    std::vector<std::int64_t> key = {walk.first_unit};
+  /// Names the values of the block axes that state and gradients depend on.
+  std::int64_t PrefixOf(const Walk& walk, std::int64_t unit) {
+    std::int64_t prefix = 0, radix = 1;
     for (std::size_t a = walk.pipeline; a-- > 0;) {
       const auto n = static_cast<std::int64_t>((*walk.axes)[a].values.size());
-      if (StateFollows((*walk.axes)[a].key)) key.push_back(unit % n);
+      if (StateFollows((*walk.axes)[a].key)) prefix += radix * (unit % n), radix *= n;
       unit /= n;
     }
-    return prefixes_.emplace(std::move(key), static_cast<int>(prefixes_.size())).first->second;
+    return walk.first_unit + prefix;
   }
 
   template <class Body>
@@ -112,34 +128,56 @@ class Worker {
     }
   }
 
-  void Layouts(std::size_t axis, std::int64_t index, std::int64_t span) {
+  /// Sets the block axes; false where they are illegal or repeat others.
+  bool Enter(const Walk& walk, std::int64_t unit) {
+    if (walk_ != &walk) evaluator_.EnterModel();
+    walk_ = &walk;
+    scenario_ = *walk.base;
+    for (std::size_t a = walk.pipeline; a-- > 0;) {
+      const auto n = static_cast<std::int64_t>((*walk.axes)[a].values.size());
+      (*walk.axes)[a].set(static_cast<std::size_t>(unit % n), scenario_);
+      unit /= n;
+    }
+    sequences_ = scenario_.batch.sequences;
+    return !RepeatsBlock(scenario_.strategy, walk.base->strategy) && LegalBlock(scenario_);
+  }
+
+  /// Visits the legal layouts of a block.
+  template <class Visit>
+  void Layouts(std::size_t axis, std::int64_t index, std::int64_t span, const Visit& visit) {
     if (axis < walk_->layout_end) {
-      Each(axis, index, span, [&](std::int64_t i, std::int64_t s) { Layouts(axis + 1, i, s); });
+      Each(axis, index, span, [&](std::int64_t i, std::int64_t s) { Layouts(axis + 1, i, s, visit); });
       return;
     }
     scenario_.batch.sequences = sequences_;
-    if (!Complete(space_, scenario_) || !LegalLayout(space_, scenario_)) return;
-    evaluator_.EnterLayout();
-    counting_ = options_.prune && NoneHopes(walk_->step);
-    Pipelines(axis, index, span);
+    if (Complete(space_, scenario_) && LegalLayout(space_, scenario_)) visit(index, span);
   }
 
-  /// No sharding of this layout, from this axis on, may be among the best.
-  bool NoneHopes(std::size_t axis) {
-    if (axis == walk_->axes->size()) {
-      if (!LegalStep(scenario_)) return true;
-      evaluator_.EnterStep(scenario_);
-      return Hopeless(evaluator_.LeastStepTime(scenario_));
+  /// Visits the legal combinations of step axes of a layout.
+  template <class Visit>
+  void EachStep(std::size_t axis, std::int64_t index, std::int64_t span, const Visit& visit) {
+    if (axis < walk_->axes->size()) {
+      Each(axis, index, span, [&](std::int64_t i, std::int64_t s) { EachStep(axis + 1, i, s, visit); });
+      return;
     }
+    if (LegalStep(scenario_)) visit(static_cast<int>(index));
+  }
+
+  /// No sharding of this layout may be among the best.
+  bool NoneHopes() {
     bool none = true;
-    Each(axis, 0, 1, [&](std::int64_t, std::int64_t) { none = none && NoneHopes(axis + 1); });
+    EachStep(walk_->step, 0, walk_->combinations, [&](int combination) {
+      if (!none || Hopeless(evaluator_.LeastComputeTime(scenario_)) || TooLarge(evaluator_.LeastMemory(scenario_)))
+        return;
+      evaluator_.EnterStep(scenario_, combination);
+      none = Hopeless(evaluator_.LeastStepTime(scenario_));
+    });
     return none;
   }
 
-  bool Hopeless(double least_time) const {
-    return ScoreOf(space_, scenario_, least_time, evaluator_.ModelFlops(scenario_)) >
-           threshold_.load(std::memory_order_relaxed);
-  }
+  double Score(double time) const { return ScoreOf(space_, scenario_, time, evaluator_.ModelFlops(scenario_)); }
+  bool Hopeless(double least_time) const { return Score(least_time) > threshold_.load(std::memory_order_relaxed); }
+  bool TooLarge(double bytes) const { return space_.constraints.fits && bytes > Capacity(); }
 
   double Capacity() const {
     const double gpu = scenario_.cluster.node.gpu.memory.value, limit = space_.constraints.memory_bytes;
@@ -164,18 +202,19 @@ class Worker {
     }
     if (!LegalStep(scenario_) || RepeatsStep(scenario_.strategy, walk_->base->strategy)) return;
     ++found.legal;
-    if (counting_ || !Hopes()) ++found.pruned;
+    if (counting_ || !Hopes(static_cast<int>(index % walk_->combinations))) ++found.pruned;
     else Price(index);
   }
 
   /// Leaves the evaluator where Price goes on.
-  bool Hopes() {
-    evaluator_.EnterStep(scenario_);
+  bool Hopes(int combination) {
+    evaluator_.EnterStep(scenario_, combination);
     if (options_.prune &&
-        (Hopeless(evaluator_.LeastStepTime(scenario_)) || Hopeless(evaluator_.LeastPipelineTime(scenario_))))
+        (Hopeless(evaluator_.LeastStepTime(scenario_)) || TooLarge(evaluator_.LeastMemory(scenario_)) ||
+         Hopeless(evaluator_.LeastPipelineTime(scenario_)) || TooLarge(evaluator_.LeastPipelineMemory(scenario_))))
       return false;
     memory_ = evaluator_.Memory(scenario_);
-    return !options_.prune || !space_.constraints.fits || memory_ <= Capacity();
+    return !options_.prune || !TooLarge(memory_);
   }
 
   void Price(std::int64_t index) {
@@ -188,7 +227,7 @@ class Worker {
     c.sequences = scenario_.batch.sequences;
     c.gpus = s.tensor * s.context * s.data * s.pipeline;
     c.model_flops = evaluator_.ModelFlops(scenario_);
-    c.score = ScoreOf(space_, scenario_, e.step_time, c.model_flops);
+    c.score = Score(e.step_time);
     c.fits = memory_ <= Capacity();
     if (options_.each) unit_rows.push_back(c);
     if (!c.fits) ++found.out_of_memory;
@@ -215,7 +254,6 @@ class Worker {
   std::int64_t sequences_ = 0;
   double memory_ = 0;
   bool counting_ = false;
-  std::map<std::vector<std::int64_t>, int> prefixes_;
 };
 
 /// Hands out units and takes their rows back in order.
@@ -227,15 +265,18 @@ class Desk {
     next_ = options.first_unit;
     while (next_ % options.shards != options.shard - 1) ++next_;
     due_ = next_;
+    if (options.prune) {
+      for (std::int64_t unit = next_; unit < units_; unit += options.shards) promising_.push_back({0, unit});
+    }
   }
 
   void Work() try {
-    Worker worker(space_, options_, threshold_);
-    for (std::int64_t unit = Take(); unit >= 0; unit = Take()) {
-      auto walk = walks_.rbegin();
-      while (walk->first_unit > unit) ++walk;
-      worker.Run(*walk, unit - walk->first_unit);
-      GiveBack(unit, worker);
+    Worker worker(space_, options_, shared_, threshold_);
+    RankUnits(worker);
+    for (Unit unit = Take(); unit.at >= 0; unit = Take()) {
+      const Walk& walk = WalkOf(unit.at);
+      worker.Run(walk, unit.at - walk.first_unit, unit.least_score > threshold_.load());
+      GiveBack(unit.at, worker);
     }
     const std::lock_guard lock(mutex_);
     Merge(worker.found);
@@ -243,6 +284,7 @@ class Desk {
     const std::lock_guard lock(mutex_);
     if (!failure_) failure_ = std::current_exception();
     changed_.notify_all();
+    ranked_.arrive_and_drop();
   }
 
   SweepResult Result() {
@@ -255,17 +297,41 @@ class Desk {
   }
 
  private:
-  std::int64_t Take() {
+  struct Unit {
+    double least_score = 0;
+    std::int64_t at = -1;
+    bool operator<(const Unit& o) const { return std::tie(least_score, at) < std::tie(o.least_score, o.at); }
+  };
+
+  const Walk& WalkOf(std::int64_t unit) const {
+    auto walk = walks_.rbegin();
+    while (walk->first_unit > unit) ++walk;
+    return *walk;
+  }
+
+  /// Where much may be left out, the units that promise most come first. Returns when all threads have done.
+  void RankUnits(Worker& worker) {
+    for (std::size_t i = ranking_++; i < promising_.size(); i = ranking_++) {
+      Unit& unit = promising_[i];
+      const Walk& walk = WalkOf(unit.at);
+      unit.least_score = worker.LeastScore(walk, unit.at - walk.first_unit);
+    }
+    ranked_.arrive_and_wait();
+  }
+
+  Unit Take() {
     std::unique_lock lock(mutex_);
     // Rows wait for those before them: let nobody run far ahead.
     const std::int64_t ahead = std::int64_t{4} * options_.jobs * options_.shards;
     changed_.wait(lock, [&] { return failure_ || !options_.each || next_ < due_ + ahead; });
-    if (failure_ || next_ >= units_) return -1;
+    const bool none = options_.prune ? taken_ == promising_.size() : next_ >= units_;
+    if (failure_ || none) return {};
     if (options_.stop && options_.stop->load()) {
       result_.complete = false;
-      return -1;
+      return {};
     }
-    const std::int64_t unit = next_;
+    if (options_.prune) return promising_[taken_++];
+    const Unit unit{0, next_};
     next_ += options_.shards;
     return unit;
   }
@@ -300,6 +366,7 @@ class Desk {
   const SweepOptions& options_;
   std::vector<Walk> walks_;
   std::atomic<double> threshold_;
+  SharedTerms shared_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::int64_t units_ = 0, next_ = 0, due_ = 0, done_ = 0, priced_ = 0;
@@ -307,6 +374,14 @@ class Desk {
   std::map<std::int64_t, std::vector<Candidate>> waiting_;
   std::exception_ptr failure_;
   SweepResult result_;
+  std::vector<Unit> promising_;
+  std::atomic<std::size_t> ranking_{0};
+  std::size_t taken_ = 0;
+  struct SortUnits {
+    std::vector<Unit>* units;
+    void operator()() noexcept { std::sort(units->begin(), units->end()); }
+  };
+  std::barrier<SortUnits> ranked_{options_.jobs, SortUnits{&promising_}};
 };
 
 }  // namespace
