@@ -9,7 +9,9 @@
 #include "base/terminal.h"
 #include "base/text.h"
 #include "cli/sweep_answer.h"
+#include "cli/sweep_each.h"
 #include "cli/verb.h"
+#include "reports/result_table.h"
 #include "study/predict.h"
 #include "study/search/hand_over.h"
 #include "study/search/result_file.h"
@@ -18,10 +20,10 @@ namespace isochrone::cli {
 namespace {
 
 struct Asked {
-  std::string sweep, out, shard = "1/1";
+  std::string sweep, out, sqlite, shard = "1/1";
   std::vector<std::string> merge;
   int jobs = 0, confirm = 3;
-  bool json = false, resume = false, exhaustive = false;
+  bool json = false, resume = false, exhaustive = false, each = false, network = false;
   std::size_t hand_over = 3;
 };
 
@@ -68,13 +70,18 @@ class Progress {
   std::chrono::steady_clock::time_point begin_, last_;
 };
 
-std::vector<Confirmed> Confirm(const study::Space& space, const std::vector<study::Candidate>& best, int confirm) {
+std::vector<Confirmed> Confirm(const study::Space& space, const std::vector<study::Candidate>& best,
+                               const Asked& asked) {
   std::vector<Confirmed> all;
   for (const study::Candidate& c : best) {
     const plan::Scenario scenario = study::ScenarioAt(space, c.index);
-    Confirmed one{c, 0};
+    Confirmed one{c};
     one.candidate.estimate = study::EstimateOf(scenario).estimate;  // whole again where a file gave it
-    if (static_cast<int>(all.size()) < confirm) one.event_step_time = study::Predict(scenario).metrics.step_time.value;
+    if (static_cast<int>(all.size()) < asked.confirm) {
+      one.event_step_time = study::Predict(scenario).metrics.step_time.value;
+      const study::PredictOptions network{.fidelity = study::Fidelity::kNetwork};
+      if (asked.network) one.network_step_time = study::Predict(scenario, network).metrics.step_time.value;
+    }
     all.push_back(one);
   }
   return all;
@@ -95,6 +102,16 @@ study::SweepResult Joined(const study::SweepResult& earlier, study::SweepResult 
   return now;
 }
 
+int RunEach(const study::Space& space, const Asked& asked, int jobs) {
+  if (!asked.out.empty()) throw Error("--each", "writes no file of results", "leave out --out, or --each");
+  const std::vector<BestOfEach> all = SearchEach(space, jobs, stopped);
+  if (stopped) throw Error("isochrone sweep " + asked.sweep, "was interrupted", "ask again");
+  const std::string text =
+      asked.json ? EachJson(space, all, "isochrone sweep " + asked.sweep + " --each") : EachText(space, all);
+  std::fputs(text.c_str(), stdout);
+  return kAnswered;
+}
+
 int Run(const Asked& asked) {
   const study::Space space = study::ReadSpace(asked.sweep);
   if (!asked.merge.empty()) {
@@ -105,13 +122,19 @@ int Run(const Asked& asked) {
     return kAnswered;
   }
   if (asked.resume && asked.out.empty()) throw Error("--resume", "needs the file to go on with", "add --out FILE");
+  if (!asked.sqlite.empty() && (asked.out.empty() || asked.out.ends_with(".csv")))
+    throw Error("--sqlite", "is made from a file of JSON Lines", "add --out FILE.jsonl");
   const Shard shard = ShardOf(asked.shard);
+  const int jobs = asked.jobs > 0 ? asked.jobs : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  std::signal(SIGINT, Stop);
+  std::signal(SIGTERM, Stop);
+  if (asked.each) return RunEach(space, asked, jobs);
   std::unique_ptr<study::ResultFile> file;
   if (!asked.out.empty())
     file = std::make_unique<study::ResultFile>(space, asked.out, shard.index, shard.count, asked.resume);
 
   study::SweepOptions options;
-  options.jobs = asked.jobs > 0 ? asked.jobs : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  options.jobs = jobs;
   options.prune = !asked.exhaustive && !file;
   options.shard = shard.index;
   options.shards = shard.count;
@@ -124,8 +147,6 @@ int Run(const Asked& asked) {
     options.first_unit = file->first_unit();
     options.each = [&](std::int64_t, const std::vector<study::Candidate>& rows) { file->Append(rows); };
   }
-  std::signal(SIGINT, Stop);
-  std::signal(SIGTERM, Stop);
   SweepAnswer answer;
   answer.jobs = options.jobs;
   answer.pruned_search = options.prune;
@@ -141,7 +162,8 @@ int Run(const Asked& asked) {
                 file ? "add --resume to go on" : "with --out FILE, --resume would go on");
   }
   if (file) file->Complete();
-  answer.best = Confirm(space, answer.result.best, asked.confirm);
+  if (!asked.sqlite.empty()) reports::WriteResultTable(asked.out, asked.sqlite);
+  answer.best = Confirm(space, answer.result.best, asked);
   const std::string text =
       asked.json ? SweepJson(space, answer, "isochrone sweep " + asked.sweep) : SweepText(space, answer);
   std::fputs(text.c_str(), stdout);
@@ -162,6 +184,9 @@ Verb SweepVerb() {
             options.Whole(asked->jobs, "--jobs", 1, 1024, "threads; all cores unless given");
             options.Whole(asked->confirm, "--confirm", 0, 1000, "how many of the best the event engine plays too (3)");
             options.Flag(asked->exhaustive, "--exhaustive", "price every legal configuration; gives the Pareto front");
+            options.Flag(asked->network, "--network", "the network engine plays those as well");
+            options.Flag(asked->each, "--each", "the best for each scenario, model, cluster and batch that is listed");
+            options.Text(asked->sqlite, "--sqlite", "make an SQLite file of --out at the end: table results");
             options.Text(asked->out, "--out", "append every configuration to a file: JSON Lines, or CSV by its name");
             options.Flag(asked->resume, "--resume", "go on with --out after an interruption");
             options.Text(asked->shard, "--shard", "do only part I of N, written I/N");

@@ -72,6 +72,7 @@ ordered_json ConfirmedJson(const study::Space& space, const Confirmed& of) {
   one["terms_s"] = {{"ideal", e.ideal}, {"bubble", e.bubble}, {"messages", e.messages},
                     {"data", e.data},   {"around", e.around}, {"host", e.host}};
   if (of.event_step_time > 0) one["event_step_time_s"] = of.event_step_time;
+  if (of.network_step_time > 0) one["network_step_time_s"] = of.network_step_time;
   return one;
 }
 
@@ -102,6 +103,10 @@ void Tell(const study::Space& space, const SweepAnswer& answer, std::ostringstre
 }
 
 }  // namespace
+
+std::string ConfigurationText(const study::Space& space, const Candidate& candidate) {
+  return ConfigurationJson(space, candidate).dump();
+}
 
 std::string WhyBetter(const Estimate& better, const Estimate& other) {
   const char* name = nullptr;
@@ -173,18 +178,25 @@ std::string SweepText(const study::Space& space, const SweepAnswer& answer) {
     out << "No configuration is legal and fits.\n";
     return out.str();
   }
-  Table table({{"rank", ""},
-               {"configuration", "configuration", "", Align::kLeft},
-               {"step_time_s", "step", "s"},
-               {"event_step_time_s", "event engine", "s"},
-               {"memory", "memory", "GiB"},
-               {"mfu", "MFU", "%"}});
+  const bool network = answer.best.front().network_step_time > 0;
+  std::vector<Column> columns = {{"rank", ""},
+                                 {"configuration", "configuration", "", Align::kLeft},
+                                 {"step_time_s", "step", "s"},
+                                 {"event_step_time_s", "event engine", "s"}};
+  if (network) columns.push_back({"network_step_time_s", "network", "s"});
+  columns.push_back({"memory", "memory", "GiB"});
+  columns.push_back({"mfu", "MFU", "%"});
+  Table table(columns);
+  const auto asked = [](double seconds) { return seconds > 0 ? Cell(Number{seconds, 3}) : Cell(std::monostate{}); };
   std::int64_t rank = 0;
   for (const Confirmed& c : answer.best) {
     const Rates rates = RatesOf(c.candidate, study::ScenarioAt(space, c.candidate.index));
-    table.AddRow({++rank, Words(space, c.candidate), Number{c.candidate.estimate.step_time, 3},
-                  c.event_step_time > 0 ? Cell(Number{c.event_step_time, 3}) : Cell(std::monostate{}),
-                  Number{c.candidate.estimate.memory / kGibi, 1}, Number{100 * rates.mfu, 1}});
+    std::vector<Cell> row = {++rank, Words(space, c.candidate), Number{c.candidate.estimate.step_time, 3},
+                             asked(c.event_step_time)};
+    if (network) row.push_back(asked(c.network_step_time));
+    row.push_back(Number{c.candidate.estimate.memory / kGibi, 1});
+    row.push_back(Number{100 * rates.mfu, 1});
+    table.AddRow(row);
   }
   out << table.Text(110);
   Tell(space, answer, out);

@@ -11,7 +11,8 @@ namespace isochrone::cli {
 /// One of the best, looked at again: every term, and what the event engine says.
 struct Confirmed {
   study::Candidate candidate;
-  double event_step_time = 0;  // seconds; 0: not asked
+  double event_step_time = 0;    // seconds; 0: not asked
+  double network_step_time = 0;  // seconds; 0: not asked
 };
 
 struct SweepAnswer {
@@ -23,6 +24,9 @@ struct SweepAnswer {
 
 std::string SweepJson(const study::Space& space, const SweepAnswer& answer, const std::string& command);
 std::string SweepText(const study::Space& space, const SweepAnswer& answer);
+
+/// One configuration as a JSON object.
+std::string ConfigurationText(const study::Space& space, const study::Candidate& candidate);
 
 /// Which term decides between two configurations: "bubble: 1.20 s less".
 std::string WhyBetter(const study::Estimate& better, const study::Estimate& other);

@@ -23,6 +23,13 @@ Statement& Statement::Bind(int at, std::int64_t value) {
   return *this;
 }
 
+Statement& Statement::BindReal(int at, double value) {
+  if (sqlite3_bind_double(statement_.get(), at, value) != SQLITE_OK) database_->Fail();
+  return *this;
+}
+
+void Statement::Reset() { sqlite3_reset(statement_.get()); }
+
 Statement& Statement::BindNothing(int at) {
   if (sqlite3_bind_null(statement_.get(), at) != SQLITE_OK) database_->Fail();
   return *this;

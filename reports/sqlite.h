@@ -17,7 +17,10 @@ class Statement {
  public:
   Statement& Bind(int at, std::string_view text);
   Statement& Bind(int at, std::int64_t value);
+  Statement& BindReal(int at, double value);
   Statement& BindNothing(int at);
+  /// Ready to be bound and stepped again.
+  void Reset();
   /// True while there is a row. Throws Error with SQLite's words.
   bool Step();
   std::string Text(int column) const;

@@ -107,13 +107,14 @@ bool ReadLine(const Space& space, const std::string& line, bool csv, Candidate& 
   };
   const auto read = [&](int field, auto& into) {
     const char* begin = value(field);
-    return number(begin, end, into);
+    return number(begin, end, into) && begin < end && *begin == ',';
   };
   double tokens = 0, mfu = 0, bubble = 0;
   const bool good = read(1, c.gpus) && read(2, c.sequences) && read(3, c.estimate.step_time) &&
                     read(4, c.estimate.memory) && read(5, tokens) && read(6, mfu) && read(7, bubble);
-  if (!good) return false;
-  c.fits = *value(8) == 't';
+  const std::string fits(value(8), end - (csv ? 0 : 1));
+  if (!good || (fits != "true" && fits != "false")) return false;
+  c.fits = fits == "true";
   c.estimate.bubble = bubble * c.estimate.step_time;
   const plan::Scenario& base = BaseOf(space, c.index);
   c.model_flops =

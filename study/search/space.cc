@@ -16,6 +16,15 @@ std::int64_t SizeOf(const std::vector<Axis>& axes) {
   return size;
 }
 
+Space OnlyBase(const Space& space, std::size_t base) {
+  Space one = space;
+  one.bases = {space.bases[base]};
+  one.base_values = {space.base_values[base]};
+  one.chosen = {space.chosen[base]};
+  one.axes = {space.axes[base]};
+  return one;
+}
+
 bool Complete(const Space& space, plan::Scenario& scenario) {
   plan::Strategy& s = scenario.strategy;
   if (space.data_follows) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,7 @@ struct Space {
   std::vector<plan::Scenario> bases;
   std::vector<std::string> base_keys;                 // "/cluster/nodes", …
   std::vector<std::vector<std::string>> base_values;  // [base][key]
+  std::vector<std::optional<plan::Scenario>> chosen;  // [base] the scenario that it starts from, with its own choices
   std::vector<std::vector<Axis>> axes;                // [base], in the order in which they are walked
   bool data_follows = true;                           // data is what the GPUs leave, not an axis and not given
   Constraints constraints;
@@ -50,6 +52,9 @@ struct Space {
 
 /// Throws Error.
 Space ReadSpace(const std::string& path);
+
+/// The space of one base alone.
+Space OnlyBase(const Space& space, std::size_t base);
 
 /// Combinations of one base's axes, legal or not.
 std::int64_t SizeOf(const std::vector<Axis>& axes);

@@ -60,13 +60,14 @@ std::vector<json> Listed(const Json& value) {
 struct BaseAxis {
   std::string pointer;
   std::vector<json> values;
+  std::vector<std::int64_t> sequences;  // [value] the batch that goes with it; empty: the file's
 };
 
 /// Finds lists and ranges below `value`. Text for people and fabrics hold lists of their own.
 void FindLists(const Json& value, const std::string& pointer, std::vector<BaseAxis>& axes) {
   const std::vector<json> listed = Listed(value);
   if (!listed.empty()) {
-    axes.push_back({pointer, listed});
+    axes.push_back({pointer, listed, {}});
   } else if (value.IsObject()) {
     for (const std::string& key : value.Keys()) {
       if (key != "sources" && key != "fabric") FindLists(value.At(key), pointer + "/" + key, axes);
@@ -222,7 +223,7 @@ std::vector<Axis> AxesOf(const std::vector<Varied>& varied, plan::Scenario& base
 // ---------------------------------------------------------------------------------------------------
 
 void ReadWanted(const Json& wanted, Space& space) {
-  wanted.Allow({"objective", "best", "constraints"});
+  wanted.Allow({"objective", "best", "constraints", "scaling"});
   if (const auto objective = wanted.Find("objective"))
     space.objective = static_cast<Objective>(objective->OneOf(ObjectiveNames()));
   if (const auto best = wanted.Find("best")) space.best = static_cast<int>(best->Int(1, 10'000));
@@ -247,13 +248,118 @@ std::string DigestOf(const std::string& text) {
   return hex;
 }
 
-void AddBase(const json& concrete, const Found& file, const std::vector<Varied>& varied, Space& space) {
-  plan::Scenario base = plan::ScenarioFrom(Json::Text(concrete.dump(), file.name), file);
-  if (base.model.layers == 0) throw Error(file.name, "has a model without layers", "give layers");
-  base.defaults.clear();
-  base.question = space.question;
-  space.axes.push_back(AxesOf(varied, base, space.constraints, file));
-  space.bases.push_back(std::move(base));
+/// What one document of a sweep says: its lists over model, cluster and batch, and what its strategy varies.
+struct Document {
+  json concrete;  // one value for every key
+  std::vector<Varied> varied;
+  std::vector<BaseAxis> outer;
+  std::vector<std::string> named;        // values of keys that come before those of `outer`
+  std::optional<plan::Scenario> chosen;  // the scenario that it starts from
+};
+
+/// "scaling": the batch grows with the nodes (weak), or does not (strong).
+void AddScaling(const Json& scaling, Document& document) {
+  static const std::vector<std::string> kinds = {"strong", "weak"};
+  scaling.Allow({"kind", "nodes"});
+  const bool weak = scaling.At("kind").OneOf(kinds) == 1;
+  const Json nodes = scaling.At("nodes");
+  BaseAxis axis{"/cluster/nodes", Listed(nodes), {}};
+  if (axis.values.empty()) nodes.Fail("is one value", "give a list or a range");
+  const json& sequences = document.concrete["batch"]["sequences"];
+  for (const json& n : axis.values) {
+    if (!weak) continue;
+    if (!sequences.is_number_integer() || !n.is_number_integer() || !axis.values.front().is_number_integer())
+      nodes.Fail("scales a batch that is no whole number", "give whole numbers of nodes and batch/sequences");
+    axis.sequences.push_back(sequences.get<std::int64_t>() * n.get<std::int64_t>() /
+                             axis.values.front().get<std::int64_t>());
+  }
+  document.outer.push_back(std::move(axis));
+}
+
+Document DocumentOf(const Json& root, const std::optional<Json>& wanted, Space& space) {
+  Document document;
+  document.concrete = root.Raw();
+  const Json strategy = root.At("strategy"), batch = root.At("batch");
+  for (const std::string& key : strategy.Keys()) {
+    if (!Varies(strategy.At(key), key)) continue;
+    if (!plan::FindStrategyKey(key)) continue;  // the reader below says which key was meant
+    document.varied.push_back({key, strategy.At(key)});
+    document.concrete["strategy"].erase(key);
+  }
+  if (Varies(batch.At("microbatch"), "microbatch")) {
+    document.varied.push_back({"microbatch", batch.At("microbatch")});
+    document.concrete["batch"]["microbatch"] = 1;
+  }
+  space.data_follows = !strategy.Has("data");
+  if (!document.concrete["strategy"].contains("data")) document.concrete["strategy"]["data"] = 1;
+  for (const char* part : {"model", "cluster"}) FindLists(root.At(part), std::string("/") + part, document.outer);
+  if (const auto sequences = batch.Find("sequences")) FindLists(*sequences, "/batch/sequences", document.outer);
+  const auto scaling = wanted ? wanted->Find("scaling") : std::nullopt;
+  if (scaling) AddScaling(*scaling, document);
+  return document;
+}
+
+/// Adds the scenarios that the lists of `document` make.
+void AddBases(Document& document, const Found& file, Space& space) {
+  std::size_t count = 1;
+  for (const BaseAxis& axis : document.outer) {
+    count *= axis.values.size();
+    if (space.bases.size() + count > kMostBases)
+      throw Error(file.name,
+                  "lists more than " + std::to_string(kMostBases) + " combinations of model, cluster and batch",
+                  "shorten " + axis.pointer);
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    std::size_t rest = i;
+    std::vector<std::string> values(document.outer.size());
+    for (std::size_t a = document.outer.size(); a-- > 0;) {
+      const BaseAxis& axis = document.outer[a];
+      const std::size_t v = rest % axis.values.size();
+      rest /= axis.values.size();
+      document.concrete[json::json_pointer(axis.pointer)] = axis.values[v];
+      if (!axis.sequences.empty()) document.concrete["batch"]["sequences"] = axis.sequences[v];
+      values[a] = Shown(axis.values[v]);
+    }
+    values.insert(values.begin(), document.named.begin(), document.named.end());
+    space.base_values.push_back(std::move(values));
+    space.chosen.push_back(document.chosen);
+    plan::Scenario base = plan::ScenarioFrom(Json::Text(document.concrete.dump(), file.name), file);
+    if (base.model.layers == 0) throw Error(file.name, "has a model without layers", "give layers");
+    base.defaults.clear();
+    base.question = space.question;
+    space.axes.push_back(AxesOf(document.varied, base, space.constraints, file));
+    space.bases.push_back(std::move(base));
+  }
+}
+
+/// A sweep that starts from scenarios: each says what the sweep does not.
+void AddFromScenarios(const Json& root, const std::optional<Json>& wanted, const Found& file, Space& space) {
+  const Json from = root.At("scenario");
+  std::vector<Json> names;
+  if (from.IsArray()) names = from.Items();
+  else names = {from};
+  space.base_keys.push_back("/scenario");
+  for (const Json& name : names) {
+    const Found scenario = plan::FindReference(name, file);
+    json merged = plan::ReadJson(scenario).Raw();
+    for (const char* key : {"question", "published", "sources"}) merged.erase(key);
+    const json& over = root.Raw();
+    if (merged.contains("strategy") && !(over.contains("strategy") && over["strategy"].contains("data")))
+      merged["strategy"].erase("data");
+    for (const char* part : {"model", "cluster"}) {
+      if (over.contains(part)) merged[part] = over[part];
+    }
+    for (const char* part : {"batch", "strategy"}) {
+      if (over.contains(part)) merged[part].update(over[part]);
+    }
+    Document document = DocumentOf(Json::Text(merged.dump(), scenario.name), wanted, space);
+    document.chosen = plan::ReadScenario(scenario.path);
+    document.named = {scenario.name};
+    if (space.bases.empty()) {
+      for (const BaseAxis& axis : document.outer) space.base_keys.push_back(axis.pointer);
+    }
+    AddBases(document, scenario, space);
+  }
 }
 
 }  // namespace
@@ -261,54 +367,22 @@ void AddBase(const json& concrete, const Found& file, const std::vector<Varied>&
 Space ReadSpace(const std::string& path) {
   const Found file = plan::FindFile(path);
   const Json root = plan::ReadJson(file);
-  root.Allow({"question", "model", "cluster", "batch", "strategy", "sweep", "sources"});
+  root.Allow({"question", "scenario", "model", "cluster", "batch", "strategy", "sweep", "sources"});
   Space space;
   space.file = file.name;
   space.digest = DigestOf(root.Raw().dump());
   if (const auto question = root.Find("question")) space.question = question->String();
-  if (const auto wanted = root.Find("sweep")) ReadWanted(*wanted, space);
-
-  json concrete = root.Raw();
-  concrete.erase("sweep");
-  std::vector<Varied> varied;
-  const Json strategy = root.At("strategy"), batch = root.At("batch");
-  for (const std::string& key : strategy.Keys()) {
-    if (!Varies(strategy.At(key), key)) continue;
-    if (!plan::FindStrategyKey(key)) continue;  // the reader below says which key was meant
-    varied.push_back({key, strategy.At(key)});
-    concrete["strategy"].erase(key);
+  const auto wanted = root.Find("sweep");
+  if (wanted) ReadWanted(*wanted, space);
+  if (root.Has("scenario")) {
+    AddFromScenarios(root, wanted, file, space);
+    return space;
   }
-  if (Varies(batch.At("microbatch"), "microbatch")) {
-    varied.push_back({"microbatch", batch.At("microbatch")});
-    concrete["batch"]["microbatch"] = 1;
-  }
-  space.data_follows = !strategy.Has("data");
-  if (!concrete["strategy"].contains("data")) concrete["strategy"]["data"] = 1;
-
-  std::vector<BaseAxis> outer;
-  for (const char* part : {"model", "cluster"}) FindLists(root.At(part), std::string("/") + part, outer);
-  if (const auto sequences = batch.Find("sequences")) FindLists(*sequences, "/batch/sequences", outer);
-  std::size_t count = 1;
-  for (const BaseAxis& axis : outer) {
-    space.base_keys.push_back(axis.pointer);
-    count *= axis.values.size();
-    if (count > kMostBases)
-      throw Error(file.name,
-                  "lists more than " + std::to_string(kMostBases) + " combinations of model, cluster and batch",
-                  "shorten " + axis.pointer);
-  }
-  for (std::size_t i = 0; i < count; ++i) {
-    std::size_t rest = i;
-    std::vector<std::string> values(outer.size());
-    for (std::size_t a = outer.size(); a-- > 0;) {
-      const json& value = outer[a].values[rest % outer[a].values.size()];
-      rest /= outer[a].values.size();
-      concrete[json::json_pointer(outer[a].pointer)] = value;
-      values[a] = Shown(value);
-    }
-    space.base_values.push_back(values);
-    AddBase(concrete, file, varied, space);
-  }
+  json plain = root.Raw();
+  plain.erase("sweep");
+  Document document = DocumentOf(Json::Text(plain.dump(), file.name), wanted, space);
+  for (const BaseAxis& axis : document.outer) space.base_keys.push_back(axis.pointer);
+  AddBases(document, file, space);
   return space;
 }
 
