@@ -16,7 +16,7 @@ struct SsdInputs {
 
 /// sum_i e^L[i] c[i] dout[i]^T, to the slot before the chunk.
 template <class T>
-__global__ void __launch_bounds__(kSsdThreads) SsdStateGradientKernel(SsdShape s, SsdInputs<T> in, float* dstate) {
+__global__ void __launch_bounds__(kSsdThreads, 1) SsdStateGradientKernel(SsdShape s, SsdInputs<T> in, float* dstate) {
   ISO_SHARED(float, step, kSsdChunk);
   ISO_SHARED(float, sum, kSsdChunk);
   const SsdPlace at = PlaceOf(s, blockIdx.x, blockIdx.y, blockIdx.z);
@@ -33,7 +33,7 @@ __global__ void __launch_bounds__(kSsdThreads) SsdStateGradientKernel(SsdShape s
 }
 
 /// dstate[c] += e^(L[n-1]) dstate[c + 1], from the last chunk on: grid (parts of the state, A, B).
-inline __global__ void __launch_bounds__(kSsdThreads)
+inline __global__ void __launch_bounds__(kSsdThreads, 1)
     SsdPassGradientsKernel(SsdShape s, const float* dt, const float* a, const float* dfinal, float* dstate,
                            float* dinitial) {
   const Index head = blockIdx.y, batch = blockIdx.z, size = s.states * s.head_size;
@@ -170,7 +170,7 @@ __device__ __forceinline__ float ChunkEnd(const SsdShape& s, const SsdPlace& at,
 /// Gradients of one chunk, over the heads of one group: grid (chunks, groups, B). partial: (B, chunks, A) of a, then of
 /// skip.
 template <class T>
-__global__ void __launch_bounds__(kSsdThreads)
+__global__ void __launch_bounds__(kSsdThreads, 1)
     SsdGradientKernel(SsdShape s, SsdInputs<T> in, const float* state, const float* dstate, SsdGradients<float> g,
                       float* partial) {
   ISO_DYNAMIC_SHARED(float, shared);
@@ -215,7 +215,7 @@ __global__ void __launch_bounds__(kSsdThreads)
 }
 
 /// da and dskip += their parts; one block a head.
-inline __global__ void __launch_bounds__(kSsdThreads)
+inline __global__ void __launch_bounds__(kSsdThreads, 1)
     SsdAddPartsKernel(Index parts, Index heads, const float* partial, float* da, float* dskip) {
   float a = 0, skip = 0;
   for (Index i = threadIdx.x; i < parts; i += kSsdThreads) {
