@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <optional>
 
 #include "base/statistics.h"
@@ -56,6 +57,8 @@ Bytes Largest(const std::vector<plan::StageMemory>& memory) {
   return most;
 }
 
+constexpr double kLeastSeconds = 0.5;  // of steps: what slows a machine for a moment must not be all that is seen
+
 executor::RunResult Measured(const plan::Scenario& scenario, const plan::Plan& plan, const Asked& asked) {
   executor::RunOptions options;
   options.steps = asked.steps;
@@ -77,7 +80,8 @@ Line Compare(const std::string& path, const plan::Samples* given, const Asked& a
   std::map<std::string, std::vector<double>> sampled;
   std::vector<double> steps;
   std::optional<executor::RunResult> last;
-  for (int turn = 0; turn < asked.turns; ++turn) {
+  double measured = 0;
+  for (int turn = 0; turn < asked.turns || measured < kLeastSeconds; ++turn) {
     if (!given) {
       plan::Samples now;
       executor::MeasureOps(scenario, plan, now);
@@ -86,6 +90,7 @@ Line Compare(const std::string& path, const plan::Samples* given, const Asked& a
     last = Measured(scenario, plan, asked);
     const auto& seconds = last->step_seconds;
     steps.insert(steps.end(), seconds.begin() + (seconds.size() > 1 ? 1 : 0), seconds.end());
+    measured += std::accumulate(seconds.begin(), seconds.end(), 0.0);
   }
   plan::Samples samples = given ? *given : plan::Samples{};
   for (const auto& [signature, seconds] : sampled) samples.by_signature[signature].seconds = Median(seconds);
@@ -202,7 +207,7 @@ Verb CompareVerb() {
             options.Text(asked->profile, "--profile",
                          "ops measured by isochrone sample; absent: measured now, in turns with the run");
             options.Whole(asked->steps, "--steps", 1, 1'000'000, "training steps; the first is not measured");
-            options.Whole(asked->turns, "--turns", 1, 1000, "of measuring ops and running; medians count");
+            options.Whole(asked->turns, "--turns", 1, 1000, "of measuring ops and running, at least; medians count");
             options.Choice(asked->clock, "--clock", executor::ClockNames(), "as for run");
             options.Flag(asked->operations, "--operations", "op by op too, worst first");
             options.Flag(asked->json, "--json", "print the answer as JSON");
