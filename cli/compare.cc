@@ -51,9 +51,13 @@ struct Line {
   double MemoryError() const { return predicted_memory / measured_memory - 1; }
 };
 
-Bytes Largest(const std::vector<plan::StageMemory>& memory) {
+/// Of the fullest rank. Workspaces of a GPU's libraries are no part of a CPU rank.
+Bytes Largest(std::vector<plan::StageMemory> memory) {
   Bytes most;
-  for (const plan::StageMemory& m : memory) most = Max(most, m.Total());
+  for (plan::StageMemory& m : memory) {
+    m.framework = Bytes(0);
+    most = Max(most, m.Total());
+  }
   return most;
 }
 
