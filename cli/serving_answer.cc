@@ -41,6 +41,8 @@ std::string ServingText(const ServeScenario& s, const ServeAnswer& a) {
   };
   add("first token", a.first_token, 3), add("each further token", a.per_token, 4), add("whole answer", a.latency, 2);
   text += table.Text() + "\n";
+  text += "gaps        " + HumanTime(Seconds(a.gap_p50)) + " between tokens in the middle, " +
+          HumanTime(Seconds(a.gap_p99)) + " for the slowest 1 of 100\n";
   text += "served      " + ThreeDigits(a.requests_per_s) + " requests/s, " + ThreeDigits(a.output_tokens_per_s) +
           " tokens/s, engines busy " + Percent(a.utilisation) + ", " + ThreeDigits(a.joules_per_output_token) +
           " J per output token\n";
@@ -72,6 +74,8 @@ std::string ServingJson(const ServeScenario& s, const ServeAnswer& a, const std:
                          {"ttft", PercentilesJson(a.first_token)},
                          {"tpot", PercentilesJson(a.per_token)},
                          {"latency", PercentilesJson(a.latency)},
+                         {"gap_p50_s", a.gap_p50},
+                         {"gap_p99_s", a.gap_p99},
                          {"requests_per_s", a.requests_per_s},
                          {"output_tokens_per_s", a.output_tokens_per_s},
                          {"kept_share", a.kept},

@@ -18,7 +18,7 @@ Served BatchDispatch(const Work& work) {
       const double prompt = PromptOf(work.requests[next]);
       load.pieces += 1, load.prompt_tokens += prompt, load.prompt_pairs += prompt * prompt / 2;
     }
-    clock.Spend(work.cost.Seconds(load), Phase::kPrompt);
+    clock.Spend(work.cost.Seconds(load), Phase::kPrompt, 1, 0);
     for (std::size_t i = first; i < next; ++i) served.outcomes[i] = {clock.Now(), clock.Now()};
     served.end = clock.Now();
   }

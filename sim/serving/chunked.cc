@@ -60,7 +60,7 @@ class Engine {
       budget -= piece, p.done += piece;
       if (p.done >= PromptOf(Of(p.id))) ended_.push_back(p.id);
     }
-    clock_.Spend(work_.cost.Seconds(load), Phase::kPrompt);
+    clock_.Spend(work_.cost.Seconds(load), Phase::kPrompt, 1, load.decoded);
     if (load.decoded > 0) running_.Advance(1), Release();
     first_ += ended_.size();
     if (first_ == prompts_.size()) prompts_.clear(), first_ = 0;
@@ -80,7 +80,7 @@ class Engine {
       if (work_.cost.DecodeRun(n, running_.Cached(), static_cast<double>(steps)) > wait)
         steps = StepsLasting(work_.cost, n, running_.Cached(), wait);
     }
-    clock_.Spend(work_.cost.DecodeRun(n, running_.Cached(), static_cast<double>(steps)), Phase::kDecode, steps);
+    clock_.Spend(work_.cost.DecodeRun(n, running_.Cached(), static_cast<double>(steps)), Phase::kDecode, steps, n);
     running_.Advance(steps);
     Release();
   }

@@ -51,7 +51,7 @@ class Engine {
   void PromptStep() {
     const bool fused = work_.limits.fuses_prompts && !running_.Empty();
     if (fused) load_.decoded = static_cast<double>(running_.Size()), load_.cached = running_.Cached();
-    clock_.Spend(work_.cost.Seconds(load_), Phase::kPrompt);
+    clock_.Spend(work_.cost.Seconds(load_), Phase::kPrompt, 1, load_.decoded, !running_.Empty());
     if (fused) running_.Advance(1), Release();
     for (const std::int32_t id : joining_) {
       const Request& r = work_.requests[static_cast<std::size_t>(id)];
@@ -72,7 +72,7 @@ class Engine {
       if (work_.cost.DecodeRun(n, running_.Cached(), static_cast<double>(steps)) > wait)
         steps = StepsLasting(work_.cost, n, running_.Cached(), wait);
     }
-    clock_.Spend(work_.cost.DecodeRun(n, running_.Cached(), static_cast<double>(steps)), Phase::kDecode, steps);
+    clock_.Spend(work_.cost.DecodeRun(n, running_.Cached(), static_cast<double>(steps)), Phase::kDecode, steps, n);
     running_.Advance(steps);
     Release();
   }

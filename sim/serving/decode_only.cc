@@ -28,7 +28,7 @@ Served DecodeOnly(const std::vector<DecodeRequest>& requests, const plan::StepCo
       if (cost.DecodeRun(n, running.Cached(), static_cast<double>(steps)) > wait)
         steps = StepsLasting(cost, n, running.Cached(), wait);
     }
-    clock.Spend(cost.DecodeRun(n, running.Cached(), static_cast<double>(steps)), Phase::kDecode, steps);
+    clock.Spend(cost.DecodeRun(n, running.Cached(), static_cast<double>(steps)), Phase::kDecode, steps, n);
     running.Advance(steps);
     running.TakeEnded([&](std::int32_t id) {
       const auto i = static_cast<std::size_t>(id);

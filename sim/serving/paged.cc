@@ -122,7 +122,7 @@ class Engine {
     bool fused = work_.limits.fuses_prompts && !running_.Empty();
     if (fused && pages_.StepsWithin(1, running_.Size(), running_.Ticks()) == 0) fused = false;
     if (fused) load_.decoded = static_cast<double>(running_.Size()), load_.cached = running_.Cached();
-    clock_.Spend(work_.cost.Seconds(load_), Phase::kPrompt);
+    clock_.Spend(work_.cost.Seconds(load_), Phase::kPrompt, 1, load_.decoded, !running_.Empty());
     if (fused) Step(1);
     for (const std::int32_t id : joining_) Start(id);
     joining_.clear();
@@ -156,7 +156,7 @@ class Engine {
       if (work_.cost.DecodeRun(n, running_.Cached(), static_cast<double>(steps)) > wait)
         steps = std::min(steps, StepsLasting(work_.cost, n, running_.Cached(), wait));
     }
-    clock_.Spend(work_.cost.DecodeRun(n, running_.Cached(), static_cast<double>(steps)), Phase::kDecode, steps);
+    clock_.Spend(work_.cost.DecodeRun(n, running_.Cached(), static_cast<double>(steps)), Phase::kDecode, steps, n);
     Step(steps);
   }
 

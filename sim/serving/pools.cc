@@ -68,6 +68,7 @@ Served Separated(const SeparatedWork& work) {
     }
     const Served part = DecodeOnly(own, work.decode_cost, work.limits);
     for (std::size_t i = 0; i < ids.size(); ++i) served.outcomes[ids[i]].finish = part.outcomes[i].finish;
+    served.gaps.insert(served.gaps.end(), part.gaps.begin(), part.gaps.end());
     served.decode_seconds += part.decode_seconds, served.steps += part.steps;
     served.end = std::max(served.end, part.end);
   }

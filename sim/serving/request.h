@@ -38,6 +38,11 @@ struct Stretch {
   Phase phase = Phase::kDecode;
 };
 
+/// Time between two tokens of a sequence, and how many tokens came after that long.
+struct Gap {
+  double seconds = 0, tokens = 0;
+};
+
 /// One run of a scheduler over a trace, in the order of the requests.
 struct Served {
   std::vector<Outcome> outcomes;
@@ -45,6 +50,7 @@ struct Served {
   double prompt_seconds = 0;  // of steps that held prompts
   double decode_seconds = 0;
   std::int64_t steps = 0, preemptions = 0;
+  std::vector<Gap> gaps;           // of all decoded tokens, a run of steps at its mean
   std::vector<Stretch> stretches;  // where asked for
   double Busy() const { return prompt_seconds + decode_seconds; }
 };

@@ -89,7 +89,16 @@ class Clock {
   Clock(Served& served, bool trace) : served_(served), trace_(trace) {}
   double Now() const { return now_; }
   void WaitUntil(double time) { now_ = std::max(now_, time); }
-  void Spend(double seconds, Phase phase, std::int64_t steps = 1) {
+  /// `decoded` sequences get a token at each of the steps. `stalled`: others run and get none meanwhile.
+  void Spend(double seconds, Phase phase, std::int64_t steps, double decoded, bool stalled = false) {
+    if (decoded > 0) {
+      const double each = seconds / static_cast<double>(steps);
+      served_.gaps.push_back({stall_ + each, decoded});
+      if (steps > 1) served_.gaps.push_back({each, decoded * static_cast<double>(steps - 1)});
+      stall_ = 0;
+    } else if (stalled) {
+      stall_ += seconds;
+    }
     (phase == Phase::kPrompt ? served_.prompt_seconds : served_.decode_seconds) += seconds;
     served_.steps += steps;
     if (trace_) Record(seconds, phase);
@@ -104,7 +113,7 @@ class Clock {
   }
   Served& served_;
   bool trace_;
-  double now_ = 0;
+  double now_ = 0, stall_ = 0;
 };
 
 }  // namespace isochrone::sim::serving

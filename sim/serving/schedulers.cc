@@ -38,6 +38,7 @@ Served ServeOnAll(Scheduler scheduler, const Work& work, int engines) {
     all.end = std::max(all.end, part.end);
     all.prompt_seconds += part.prompt_seconds, all.decode_seconds += part.decode_seconds;
     all.steps += part.steps, all.preemptions += part.preemptions;
+    all.gaps.insert(all.gaps.end(), part.gaps.begin(), part.gaps.end());
     all.stretches.insert(all.stretches.end(), part.stretches.begin(), part.stretches.end());
   }
   return all;

@@ -44,7 +44,7 @@ Served StaticBatch(const Work& work) {
     const Batch batch = Form(work, served, clock.Now(), next);
     if (batch.members.empty()) continue;
     clock.WaitUntil(work.requests[batch.members.front()].arrival);
-    clock.Spend(work.cost.Seconds(batch.prompts), Phase::kPrompt);
+    clock.Spend(work.cost.Seconds(batch.prompts), Phase::kPrompt, 1, 0);
     const double first = clock.Now(), n = batch.prompts.pieces, cached = batch.prompts.prompt_tokens + n;
     for (const std::size_t i : batch.members) {
       const double steps = std::max(0, work.requests[i].output - 1);
@@ -52,7 +52,7 @@ Served StaticBatch(const Work& work) {
     }
     if (batch.longest > 1) {
       const double steps = batch.longest - 1;
-      clock.Spend(work.cost.DecodeRun(n, cached, steps), Phase::kDecode, static_cast<std::int64_t>(steps));
+      clock.Spend(work.cost.DecodeRun(n, cached, steps), Phase::kDecode, static_cast<std::int64_t>(steps), n);
     }
     served.end = clock.Now();
   }

@@ -108,6 +108,23 @@ Percentiles PercentilesOf(std::vector<double>& values) {
   return {Mean(values), Quantile(values, 0.5), Quantile(values, 0.9), Quantile(values, 0.99)};
 }
 
+/// The gap that a share `q` of the tokens does not exceed.
+double GapAt(std::vector<sim::serving::Gap>& sorted, double tokens, double q) {
+  double seen = 0;
+  for (const sim::serving::Gap& gap : sorted) {
+    seen += gap.tokens;
+    if (seen >= q * tokens) return gap.seconds;
+  }
+  return sorted.empty() ? 0 : sorted.back().seconds;
+}
+
+void AddGaps(std::vector<sim::serving::Gap> gaps, ServeAnswer& a) {
+  std::sort(gaps.begin(), gaps.end(), [](const auto& x, const auto& y) { return x.seconds < y.seconds; });
+  double tokens = 0;
+  for (const sim::serving::Gap& gap : gaps) tokens += gap.tokens;
+  a.gap_p50 = GapAt(gaps, tokens, 0.5), a.gap_p99 = GapAt(gaps, tokens, 0.99);
+}
+
 /// The last quarter of the requests waits much longer than the second: the queue grows.
 bool Grows(const std::vector<Request>& requests, const Served& served) {
   const std::size_t n = requests.size(), quarter = n / 4;
@@ -150,6 +167,7 @@ ServeAnswer Summarise(const ServeScenario& s, const Prepared& p, const std::vect
   a.requests_per_s = static_cast<double>(first.size()) / span, a.output_tokens_per_s = tokens / span;
   a.kept = kept / static_cast<double>(requests.size()), a.goodput = kept / span;
   a.utilisation = served.Busy() / (span * p.engines);
+  AddGaps(served.gaps, a);
   a.overloaded = Grows(requests, served);
   return a;
 }
@@ -189,7 +207,9 @@ std::vector<Request> RequestsAt(const ServeScenario& s, double rate) {
 
 }  // namespace
 
-bool Keeps(const ServeAnswer& answer, const Objective& objective) { return answer.kept >= objective.share; }
+bool Keeps(const ServeAnswer& answer, const Objective& objective) {
+  return answer.kept >= objective.share && (objective.gap == 0 || answer.gap_p99 <= objective.gap);
+}
 
 double HighestRate(const std::function<bool(double)>& keeps, int threads) {
   double low = 0, high = 1;

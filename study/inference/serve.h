@@ -14,6 +14,7 @@ namespace isochrone::study {
 /// What users were promised. `share` of the requests must keep both.
 struct Objective {
   double first_token = 0, per_token = 0;  // s; 0: no promise
+  double gap = 0;  // s, which 99 of 100 tokens must not come later than after the token before; 0: no promise
   double share = 0.9;
   bool find_rate = false;  // also search for the highest rate that keeps it
 };
@@ -52,6 +53,7 @@ struct Percentiles {
 struct ServeAnswer {
   std::size_t requests = 0, turned_away = 0, empty_prompts = 0;
   Percentiles first_token, per_token, latency;  // s
+  double gap_p50 = 0, gap_p99 = 0;              // s, between tokens, over all tokens
   double requests_per_s = 0, output_tokens_per_s = 0;
   double kept = 1;         // share of all requests that kept the objective
   double goodput = 0;      // requests a second that kept it

@@ -70,10 +70,11 @@ void ReadScheduler(const Json& object, ServeScenario& s) {
 }
 
 Objective ReadObjective(const Json& object) {
-  object.Allow({"ttft_s", "tpot_s", "share", "find_rate"});
+  object.Allow({"ttft_s", "tpot_s", "gap_p99_s", "share", "find_rate"});
   Objective o;
   if (const auto t = object.Find("ttft_s")) o.first_token = t->Number(1e-6, 1e6);
   if (const auto t = object.Find("tpot_s")) o.per_token = t->Number(1e-6, 1e6);
+  if (const auto t = object.Find("gap_p99_s")) o.gap = t->Number(1e-6, 1e6);
   if (const auto share = object.Find("share")) o.share = share->Number(0.01, 1);
   if (const auto find = object.Find("find_rate")) o.find_rate = find->Bool();
   return o;

@@ -77,6 +77,11 @@ TEST_CASE("two requests by hand: the second joins at the next step and shares it
   const Served alone = Continuous({requests, cost, apart});
   CHECK(alone.outcomes[1].first_token == 5);
   CHECK(alone.outcomes[0].finish == 8);
+  // The first request's tokens: one after 1 s, one after a stall of 2 s and 1 s, two after 1 s; the second's two.
+  double late = 0, tokens = 0;
+  for (const Gap& gap : alone.gaps) late += gap.seconds > 2 ? gap.tokens : 0, tokens += gap.tokens;
+  CHECK(tokens == 6);
+  CHECK(late == 2);
   const Served batches = StaticBatch({requests, cost, {}});
   CHECK(batches.outcomes[0].finish == 6);
   CHECK(batches.outcomes[1].first_token == 8);
