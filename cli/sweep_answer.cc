@@ -118,6 +118,8 @@ std::string WhyBetter(const Estimate& better, const Estimate& other) {
       name = term;
     }
   }
+  if (!name && better.step_time == other.step_time)
+    return "no term differs: the first in the order of the axes is named";
   if (!name) return "no term of the best is smaller: they differ in batch or GPUs";
   return "the best spends " + HumanTime(Seconds(most)) + " less on " + name;
 }
