@@ -44,7 +44,10 @@ class Costs {
   /// One pipeline message of `bytes` between neighbouring stages.
   Seconds MessageTime(Bytes bytes, bool scatter_gather) const;
   /// From here on prices are those of another layout of the same cluster; not while other threads ask.
-  void MoveTo(const plan::Layout& layout) { communication_.MoveTo(layout); }
+  void MoveTo(const plan::Layout& layout) {
+    layout_ = layout;
+    communication_.MoveTo(layout);
+  }
   /// What compute and communication cost each other while both run.
   Contention ContentionOf() const;
   /// Fixed host time per step: launch of the step, data loading, logging.
