@@ -101,7 +101,7 @@ bool RepeatsPipeline(const Strategy& s, const Strategy& base) {
 bool RepeatsStep(const Strategy& s, const Strategy& base) {
   const bool alone = Replicas(s) == 1, shards = s.optimizer_sharding != Sharding::kNone;
   if (alone && (s.optimizer_sharding != base.optimizer_sharding || s.overlap_data != base.overlap_data)) return true;
-  const bool gathers = !alone && shards && s.optimizer_sharding != Sharding::kZero3;
+  const bool gathers = !alone && shards;
   if (!gathers && s.overlap_parameter_gather != base.overlap_parameter_gather) return true;
   return s.optimizer_sharding != Sharding::kZero2 &&
          s.zero2_reduce_every_microbatch != base.zero2_reduce_every_microbatch;
