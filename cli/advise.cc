@@ -37,16 +37,15 @@ Table ShapeTable(const study::Advice& advice, int most) {
                {"tokens_per_s", "tokens/s"},
                {"tokens_gain_pct", "gain", "%"}});
   const ShapeAnswer& base = advice.model;
-  const auto add = [&](const ShapeAnswer& a, bool itself) {
-    const auto unless = [&](Cell cell) { return itself ? Cell(std::monostate{}) : std::move(cell); };
-    table.AddRow({itself ? std::string("the model as it is") : a.change, unless(std::string(NameOf(a.rule))),
-                  unless(Number{100 * a.share, 0}), Number{a.parameters * 1e-9, 2}, Number{a.step_s, 3},
-                  Number{a.tflops_per_gpu, 1}, unless(Number{Gain(a.tflops_per_gpu, base.tflops_per_gpu), 1}),
-                  Number{a.tokens_per_s, 0}, unless(Number{Gain(a.tokens_per_s, base.tokens_per_s), 1})});
-  };
-  add(base, true);
+  const std::monostate none;
+  table.AddRow({std::string("the model as it is"), none, none, Number{base.parameters * 1e-9, 2},
+                Number{base.step_s, 3}, Number{base.tflops_per_gpu, 1}, none, Number{base.tokens_per_s, 0}, none});
   for (std::size_t i = 0; i < advice.better.size() && i < static_cast<std::size_t>(most); ++i) {
-    add(advice.better[i], false);
+    const ShapeAnswer& a = advice.better[i];
+    table.AddRow({a.change, std::string(NameOf(a.rule)), Number{100 * a.share, 0}, Number{a.parameters * 1e-9, 2},
+                  Number{a.step_s, 3}, Number{a.tflops_per_gpu, 1},
+                  Number{Gain(a.tflops_per_gpu, base.tflops_per_gpu), 1}, Number{a.tokens_per_s, 0},
+                  Number{Gain(a.tokens_per_s, base.tokens_per_s), 1}});
   }
   return table;
 }

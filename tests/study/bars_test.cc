@@ -29,7 +29,8 @@ Score Rows() {
 BarResult Result(const Bar& bar) { return Judge({bar}, Rows()).front(); }
 
 TEST_CASE("a bar is judged by the held-out rows that it names", "[bars]") {
-  Bar bar{.name = "all", .family = "family"};
+  Bar bar;
+  bar.name = "all", bar.family = "family";
   bar.mean = 0.15;
   CHECK(Result(bar).rows == 3);
   CHECK(Result(bar).mean == Approx(0.14));
@@ -44,7 +45,8 @@ TEST_CASE("a bar is judged by the held-out rows that it names", "[bars]") {
 }
 
 TEST_CASE("mean, worst and coverage must all hold", "[bars]") {
-  Bar bar{.name = "all", .family = "family"};
+  Bar bar;
+  bar.name = "all", bar.family = "family";
   bar.mean = 0.15;
   bar.worst = 0.25;
   CHECK(!Result(bar).reached);
