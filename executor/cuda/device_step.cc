@@ -128,6 +128,8 @@ void DeviceRank::RunStepOp(const plan::Op& op, int chunk, int part, int parts) {
   } else if (op.name == "tied_embedding_gradient") {
     const std::vector<DeviceParameter*> tables = some([](auto* p) { return p->shape.tied; });
     if (tables.size() == 1) AllReduceGradients(CommOf(plan::Group::kEmbedding), tables, op.stream);
+  } else if (op.name == "twin_gradients") {
+    // done before the epilogue, whole: see AddCopies
   } else if (op.name == "gradient_norm") {
     LocalNorm();
   } else if (op.name == "gradient_norm_reduce") {
