@@ -1,5 +1,6 @@
 #include "study/predict.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <catch2/catch.hpp>
@@ -111,4 +112,17 @@ TEST_CASE("every schedule of the table is predicted, and its parts sum to the st
     CHECK(m.step_time.value > 5);
     CHECK(m.step_time.value < 30);
   }
+}
+
+TEST_CASE("a closed form that is rough says so", "[predict]") {
+  plan::Scenario scenario = plan::ReadScenario("scenarios/examples/gpt3_on_64_a100.json");
+  scenario.strategy.chunks_per_rank = 1;
+  const auto rough = [&](plan::ScheduleKind kind) {
+    scenario.strategy.schedule = kind;
+    const Prediction p = Predict(scenario, {.fidelity = Fidelity::kAnalytic});
+    const auto& said = p.metrics.warnings;
+    return std::any_of(said.begin(), said.end(), [](const std::string& w) { return w.find("rough") != w.npos; });
+  };
+  CHECK_FALSE(rough(plan::ScheduleKind::k1f1b));
+  CHECK(rough(plan::ScheduleKind::kDualPipeV));
 }
