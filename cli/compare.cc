@@ -175,7 +175,8 @@ void PrintJson(const std::vector<Line>& lines, const Asked& asked, const plan::S
                      {"phase", plan::NameOf(o.phase)},
                      {"count", o.count},
                      {"predicted_s", o.predicted},
-                     {"measured_s", o.measured}});
+                     {"measured_s", o.measured},
+                     {"error_pct", 100 * (o.predicted / o.measured - 1)}});
     }
     rows.push_back({{"scenario", l.scenario},
                     {"ranks", l.ranks},
@@ -187,15 +188,18 @@ void PrintJson(const std::vector<Line>& lines, const Asked& asked, const plan::S
                     {"operations", ops}});
   }
   const Summary s = SummaryOf(lines);
-  const ordered_json answer = {{"schema_version", 1},
-                               {"kind", "comparison"},
-                               {"machine", samples.machine},
-                               {"date", samples.date},
-                               {"clock", executor::ClockNames()[asked.clock]},
-                               {"mean_error_pct", 100 * s.mean_error},
-                               {"worst_error_pct", 100 * s.worst_error},
-                               {"worst_memory_error_pct", 100 * s.worst_memory_error},
-                               {"rows", rows}};
+  ordered_json answer = {{"schema_version", 1},
+                         {"kind", "comparison"},
+                         {"machine", samples.machine},
+                         {"date", samples.date},
+                         {"clock", executor::ClockNames()[asked.clock]},
+                         {"mean_error_pct", 100 * s.mean_error},
+                         {"worst_error_pct", 100 * s.worst_error},
+                         {"worst_memory_error_pct", 100 * s.worst_memory_error},
+                         {"rows", rows}};
+  if (rows.size() == 1) {  // a report shows the ops of one scenario
+    for (const char* key : {"predicted_s", "measured_s", "error_pct", "operations"}) answer[key] = rows[0][key];
+  }
   std::printf("%s\n", answer.dump(1, ' ', false, ordered_json::error_handler_t::replace).c_str());
 }
 

@@ -44,7 +44,7 @@ std::string MeasuredJson(const plan::Scenario& scenario, const executor::RunResu
                          bool with_timeline) {
   const plan::Metrics& m = r.metrics;
   ordered_json answer = {{"schema_version", 1},
-                         {"kind", "measurement"},
+                         {"kind", "run"},
                          {"fidelity", "run"},
                          {"clock", executor::ClockNames()[static_cast<std::size_t>(r.clock)]},
                          {"device", "cpu"},

@@ -70,6 +70,19 @@ TEST_CASE("a report has the step time that predict prints", "[report]") {
   CHECK(std::stod(csv.substr(at + row.size())) == answer["step_time_s"].get<double>());
 }
 
+TEST_CASE("a report takes what run and compare print", "[report]") {
+  const Folder folder;
+  const std::string scenario = "scenarios/examples/byte_gpt_on_8_cpu_ranks.json";
+  const json run = json::parse(Isochrone("run " + scenario + " --json").out);
+  const json compared = json::parse(Isochrone("compare " + scenario + " --json").out);
+  CHECK(compared["operations"].size() > 10);
+  CHECK(compared["measured_s"].get<double>() > 0);
+  std::ofstream(folder / "run.json") << run;
+  std::ofstream(folder / "compare.json") << compared;
+  CHECK(Isochrone("report " + (folder / "run.json") + " " + (folder / "compare.json") + " --out " + (folder / "a.html"))
+            .status == 0);
+}
+
 TEST_CASE("a report that cannot be written or read says what would do", "[report]") {
   CHECK(Isochrone("report " + kScenario + " --out a.pdf").status == 1);
   CHECK(Isochrone("report no_such.json").out.find("no_such.json") != std::string::npos);
