@@ -240,9 +240,9 @@ bool RecorderState::TryGroup(const std::shared_ptr<NcclGroup>& group) {
       met.push_back(MeetingOf(op));
     }
   for (const auto& meeting : met) launched.erase(meeting);
-  for (RecordedStream* stream : streams) stream->items.pop_front();
   for (RecordedRank& rank : ranks)
     for (const NcclGroup* g : together) rank.groups_done += g->rank == rank.rank;
+  for (RecordedStream* stream : streams) stream->items.pop_front();  // the groups end with it
   ++instant;
   return true;
 }
