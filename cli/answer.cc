@@ -53,24 +53,9 @@ std::string PredictionJson(const study::Prediction& p, const costmodel::Costs& c
   ordered_json answer = {{"schema_version", 1},
                          {"kind", "prediction"},
                          {"fidelity", study::FidelityNames()[static_cast<std::size_t>(p.fidelity)]},
-                         {"scenario", ScenarioJson(p.scenario)},
-                         {"step_time_s", m.step_time.value},
-                         {"low_s", m.low.value},
-                         {"high_s", m.high.value},
-                         {"makespan_s", m.makespan.value},
-                         {"tokens_per_s", m.tokens_per_s},
-                         {"model_flops", m.model_flops.value},
-                         {"hardware_flops", m.hardware_flops.value},
-                         {"model_tflops_per_gpu", m.model_tflops_per_gpu},
-                         {"mfu", m.mfu},
-                         {"hfu", m.hfu},
-                         {"bubble_over_ideal", m.bubble_over_ideal},
-                         {"bubble_over_total", m.bubble_over_total},
-                         {"reported_rank", m.reported_rank},
-                         {"attribution_s", AttributionJson(m.attribution)},
-                         {"exposed_communication_s", ExposedJson(m.attribution)},
-                         {"memory", MemoryJson(m)},
-                         {"operations", OperationsJson(p, costs)}};
+                         {"scenario", ScenarioJson(p.scenario)}};
+  AddMetrics(m, answer);
+  answer["operations"] = OperationsJson(p, costs);
   if (p.scenario.published && p.scenario.published->step_time) {
     answer["published"] = {{"step_time_s", p.scenario.published->step_time->value},
                            {"source", p.scenario.published->source}};
@@ -102,11 +87,7 @@ std::string PredictionText(const study::Prediction& p) {
   out << "  bubble " << Percent(m.bubble_over_ideal) << " of ideal time, " << Percent(m.bubble_over_total)
       << " of the step\n\n";
 
-  Table time({{"part", "where the time goes", "", Align::kLeft}, {"seconds", "time", "s"}, {"share", "share", "%"}});
-  for (const auto& [name, part] : AttributionParts()) {
-    const Seconds t = m.attribution.*part;
-    if (t.value != 0) time.AddRow({std::string(name), Number{t.value, 3}, Number{100 * (t / m.step_time), 1}});
-  }
+  Table time = TimeTable(m, 3);
   time.AddRow({std::string("step"), Number{m.attribution.Sum().value, 3},
                Number{100 * (m.attribution.Sum() / m.step_time), 1}});
   out << time.Text() << "\n";

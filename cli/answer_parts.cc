@@ -2,12 +2,17 @@
 
 #include <nlohmann/json.hpp>
 
+#include <utility>
+#include <vector>
+
 #include "plan/layout.h"
 #include "plan/strategy.h"
 
 namespace isochrone::cli {
 
 using nlohmann::ordered_json;
+
+namespace {
 
 const std::vector<std::pair<const char*, Seconds plan::Attribution::*>>& AttributionParts() {
   using A = plan::Attribution;
@@ -25,22 +30,6 @@ const std::vector<std::pair<const char*, Bytes plan::StageMemory::*>>& MemoryPar
       {"activations", &M::activations}, {"workspace", &M::workspace}, {"communication", &M::communication},
       {"framework", &M::framework}};
   return parts;
-}
-
-ordered_json ScenarioJson(const plan::Scenario& s) {
-  ordered_json strategy;
-  for (const plan::StrategyKey& key : plan::StrategyKeys()) strategy[key.name] = key.show(s.strategy);
-  return {{"file", s.file},
-          {"question", s.question},
-          {"model", s.model.name},
-          {"gpu", s.cluster.node.gpu.name},
-          {"gpus", plan::LayoutOf(s).World()},
-          {"nodes", s.cluster.nodes},
-          {"sequences", s.batch.sequences},
-          {"microbatch", s.batch.microbatch},
-          {"sequence", s.model.sequence},
-          {"strategy", strategy},
-          {"defaults", s.defaults}};
 }
 
 ordered_json MemoryJson(const plan::Metrics& m) {
@@ -71,6 +60,52 @@ ordered_json ExposedJson(const plan::Attribution& attribution) {
           {"data", attribution.data.value},
           {"context", attribution.context.value},
           {"expert", attribution.expert.value}};
+}
+
+}  // namespace
+
+ordered_json ScenarioJson(const plan::Scenario& s) {
+  ordered_json strategy;
+  for (const plan::StrategyKey& key : plan::StrategyKeys()) strategy[key.name] = key.show(s.strategy);
+  return {{"file", s.file},
+          {"question", s.question},
+          {"model", s.model.name},
+          {"gpu", s.cluster.node.gpu.name},
+          {"gpus", plan::LayoutOf(s).World()},
+          {"nodes", s.cluster.nodes},
+          {"sequences", s.batch.sequences},
+          {"microbatch", s.batch.microbatch},
+          {"sequence", s.model.sequence},
+          {"strategy", strategy},
+          {"defaults", s.defaults}};
+}
+
+void AddMetrics(const plan::Metrics& m, ordered_json& answer) {
+  answer.update({{"step_time_s", m.step_time.value},
+                 {"low_s", m.low.value},
+                 {"high_s", m.high.value},
+                 {"makespan_s", m.makespan.value},
+                 {"tokens_per_s", m.tokens_per_s},
+                 {"model_flops", m.model_flops.value},
+                 {"hardware_flops", m.hardware_flops.value},
+                 {"model_tflops_per_gpu", m.model_tflops_per_gpu},
+                 {"mfu", m.mfu},
+                 {"hfu", m.hfu},
+                 {"bubble_over_ideal", m.bubble_over_ideal},
+                 {"bubble_over_total", m.bubble_over_total},
+                 {"reported_rank", m.reported_rank},
+                 {"attribution_s", AttributionJson(m.attribution)},
+                 {"exposed_communication_s", ExposedJson(m.attribution)},
+                 {"memory", MemoryJson(m)}});
+}
+
+Table TimeTable(const plan::Metrics& m, int decimals) {
+  Table time({{"part", "where the time goes", "", Align::kLeft}, {"seconds", "time", "s"}, {"share", "share", "%"}});
+  for (const auto& [name, part] : AttributionParts()) {
+    const Seconds t = m.attribution.*part;
+    if (t.value != 0) time.AddRow({std::string(name), Number{t.value, decimals}, Number{100 * (t / m.step_time), 1}});
+  }
+  return time;
 }
 
 }  // namespace isochrone::cli

@@ -2,9 +2,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include <utility>
-#include <vector>
-
+#include "base/table.h"
 #include "plan/metrics.h"
 #include "plan/scenario.h"
 
@@ -12,14 +10,12 @@ namespace isochrone::cli {
 
 // What predicted and measured answers share, so that they compare key by key. docs/schema.md describes the JSON.
 
-/// The parts of a step's time, and of a GPU's memory, with their names.
-const std::vector<std::pair<const char*, Seconds plan::Attribution::*>>& AttributionParts();
-const std::vector<std::pair<const char*, Bytes plan::StageMemory::*>>& MemoryParts();
-
 nlohmann::ordered_json ScenarioJson(const plan::Scenario& scenario);
-nlohmann::ordered_json MemoryJson(const plan::Metrics& metrics);
-nlohmann::ordered_json AttributionJson(const plan::Attribution& attribution);
-/// Communication that nothing hides, by kind.
-nlohmann::ordered_json ExposedJson(const plan::Attribution& attribution);
+
+/// Appends every metric: times, rates, bubbles, attribution, exposed communication, memory.
+void AddMetrics(const plan::Metrics& metrics, nlohmann::ordered_json& answer);
+
+/// Where the time of the reported rank goes: its parts that are not zero, in seconds with `decimals` and as shares.
+Table TimeTable(const plan::Metrics& metrics, int decimals);
 
 }  // namespace isochrone::cli

@@ -49,27 +49,12 @@ std::string MeasuredJson(const plan::Scenario& scenario, const executor::RunResu
                          {"clock", executor::ClockNames()[static_cast<std::size_t>(r.clock)]},
                          {"device", "cpu"},
                          {"scenario", ScenarioJson(scenario)},
-                         {"step_time_s", m.step_time.value},
-                         {"low_s", m.low.value},
-                         {"high_s", m.high.value},
-                         {"makespan_s", m.makespan.value},
-                         {"tokens_per_s", m.tokens_per_s},
-                         {"model_flops", m.model_flops.value},
-                         {"hardware_flops", m.hardware_flops.value},
-                         {"model_tflops_per_gpu", m.model_tflops_per_gpu},
-                         {"mfu", m.mfu},
-                         {"hfu", m.hfu},
-                         {"bubble_over_ideal", m.bubble_over_ideal},
-                         {"bubble_over_total", m.bubble_over_total},
-                         {"reported_rank", m.reported_rank},
                          {"losses", r.losses},
                          {"gradient_norms", r.gradient_norms},
                          {"step_times_s", r.step_seconds},
-                         {"attribution_s", AttributionJson(m.attribution)},
-                         {"exposed_communication_s", ExposedJson(m.attribution)},
-                         {"memory", MemoryJson(m)},
                          {"operations", OperationsJson(r)},
                          {"step_operations_s", r.step_seconds_by_op}};
+  AddMetrics(m, answer);
   if (with_timeline) answer["timeline"] = TimelineJson(r.timeline);
   answer["warnings"] = {ClockNote(r.clock)};
   if (r.interrupted) answer["warnings"].push_back(kInterrupted);
@@ -89,12 +74,7 @@ std::string MeasuredText(const plan::Scenario& scenario, const executor::RunResu
   out << "  loss " << ThreeDigits(r.losses.front()) << " at the first step, " << ThreeDigits(r.losses.back())
       << " at the last\n\n";
 
-  Table time({{"part", "where the time goes", "", Align::kLeft}, {"seconds", "time", "s"}, {"share", "share", "%"}});
-  for (const auto& [name, part] : AttributionParts()) {
-    const Seconds t = m.attribution.*part;
-    if (t.value != 0) time.AddRow({std::string(name), Number{t.value, 4}, Number{100 * (t / m.step_time), 1}});
-  }
-  out << time.Text() << "\n";
+  out << TimeTable(m, 4).Text() << "\n";
 
   Table memory({{"rank", "rank", ""},
                 {"parameters", "parameters", "MiB"},
