@@ -71,7 +71,7 @@ class Engine {
     while (next_ < work_.requests.size() || !running_.Empty() || !preempted_.empty()) {
       if (Admit()) PromptStep();
       else if (!running_.Empty()) Decode();
-      else clock_.WaitUntil(work_.requests[next_].arrival);
+      else if (next_ < work_.requests.size()) clock_.WaitUntil(work_.requests[next_].arrival);
     }
     served_.end = clock_.Now();
     return std::move(served_);

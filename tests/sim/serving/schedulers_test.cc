@@ -62,6 +62,20 @@ TEST_CASE("every request is answered once, after it arrived, or turned away on a
   }
 }
 
+TEST_CASE("an engine ends where the last request is turned away after all others have gone", "[serving]") {
+  std::vector<Request> requests = Trace(3, 10);
+  requests.push_back({.arrival = requests.back().arrival + 1e4, .prompt = 20000, .output = 1});
+  requests.push_back({.arrival = 1e9, .prompt = 1, .output = 1});
+  requests.pop_back();  // what lies behind the last request is a time that nobody may wait for
+  const plan::StepCost cost = Simple();
+  for (const Scheduler scheduler : kGenerating) {
+    INFO(SchedulerNames()[static_cast<std::size_t>(scheduler)]);
+    const Served served = Serve(scheduler, {requests, cost, Tight()});
+    CHECK(served.outcomes.back().fate == Fate::kTooLong);
+    CHECK(served.end <= requests.back().arrival);
+  }
+}
+
 TEST_CASE("two requests by hand: the second joins at the next step and shares it", "[serving]") {
   plan::StepCost cost;  // a decode step takes 1 s, a prompt step 2 s, together 3 s
   cost.decode_floor = 1, cost.prompt_floor = 2;
