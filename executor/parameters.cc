@@ -92,9 +92,20 @@ void Initialise(std::uint64_t seed, Parameter<T>& p) {
   }
 }
 
+template <class T>
+void TieTable(const plan::Model& model, bool on_several_stages, const plan::Buffer& buffer, Parameter<T>& p) {
+  const bool head = buffer.name == "logits.weight";
+  if (!model.tied_embeddings || (!head && buffer.name != "embedding.weight")) return;
+  p.tied = on_several_stages;
+  if (!head) return;
+  p.key = "embedding.weight";
+  p.counts = false;
+}
+
 #define ISO_PARAMETERS(T)                                                                             \
   template struct Parameter<T>;                                                                       \
   template Parameter<T> ShardOf<T>(const plan::Model&, const plan::Buffer&, int layer, const CutAt&); \
+  template void TieTable<T>(const plan::Model&, bool, const plan::Buffer&, Parameter<T>&);            \
   template void Initialise<T>(std::uint64_t, Parameter<T>&);
 ISO_PARAMETERS(float)
 ISO_PARAMETERS(double)

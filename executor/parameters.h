@@ -74,6 +74,16 @@ struct CutAt {
 template <class T>
 Parameter<T> ShardOf(const plan::Model& model, const plan::Buffer& buffer, int layer, const CutAt& at);
 
+/// Where embedding and head share their table: marks what another stage holds too, and names the head's copy as the
+/// embedding's.
+template <class T>
+void TieTable(const plan::Model& model, bool on_several_stages, const plan::Buffer& buffer, Parameter<T>& parameter);
+
+template <class T>
+const std::string& KeyOf(const Parameter<T>& parameter) {
+  return parameter.key;
+}
+
 /// Fills the shard: normal weights that depend on run seed, key and index in the full tensor alone. Matrices have
 /// deviation 0.02, biases 0.02 around 0, normalisation weights 0.02 around 1, so that nothing vanishes by symmetry.
 template <class T>

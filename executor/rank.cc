@@ -23,8 +23,6 @@ void SetRotary(OpSettings<T>& settings) {
   }
 }
 
-bool IsTable(const std::string& name) { return name == "embedding.weight" || name == "logits.weight"; }
-
 }  // namespace
 
 template <class T>
@@ -46,8 +44,7 @@ Rank<T>::Rank(const RunPlan& run, int rank, Communicator<T>& communicator, Clock
   settings_.token_weight = 1 / static_cast<double>(scenario_.batch.sequences * model.sequence);
   settings_.seed = options_.seed;
   if (model.position == plan::PositionKind::kRotary) SetRotary(settings_);
-  slots_.resize(static_cast<std::size_t>(plan_.schedule.placement.chunks));
-  for (int chunk = 0; chunk < plan_.schedule.placement.chunks; ++chunk) BuildSlot(chunk);
+  walk_.BuildSlots(plan_, at_.pp);
   ListVisits();
   for (const plan::LayerProgram& program : plan_.programs) {
     auto& seconds = times_.seconds.emplace_back();
@@ -57,61 +54,11 @@ Rank<T>::Rank(const RunPlan& run, int rank, Communicator<T>& communicator, Clock
 }
 
 template <class T>
-void Rank<T>::BuildSlot(int chunk) {
-  Slot& slot = slots_[static_cast<std::size_t>(chunk)];
-  const plan::Placement& place = plan_.schedule.placement;
-  slot.stage = place.StageOf(at_.pp, chunk);
-  slot.direction = place.DirectionOf(at_.pp, chunk);
-  for (const plan::Section& section : plan_.stages[static_cast<std::size_t>(slot.stage)].sections) {
-    const plan::LayerProgram& program = plan_.programs[static_cast<std::size_t>(section.program)];
-    for (int i = 0; i < section.count; ++i) {
-      Layer layer{.program = &program,
-                  .program_index = section.program,
-                  .layer = section.first_layer < 0 ? -1 : section.first_layer + i,
-                  .parameter = std::vector<Parameter<T>*>(program.buffers.size(), nullptr),
-                  .uses = {}};
-      for (std::size_t b = 0; b < program.buffers.size(); ++b) {
-        const plan::Buffer& buffer = program.buffers[b];
-        if (buffer.kind == plan::BufferKind::kParameter)
-          layer.parameter[b] = AddParameter(slot, program, buffer, layer.layer);
-      }
-      for (std::size_t b = 0; b < program.buffers.size(); ++b) {
-        const plan::Buffer& gradient = program.buffers[b];
-        for (std::size_t p = 0; gradient.kind == plan::BufferKind::kGradient && p < program.buffers.size(); ++p) {
-          if (gradient.name == "d_" + program.buffers[p].name) layer.parameter[b] = layer.parameter[p];
-        }
-      }
-      for (Parameter<T>* p : layer.parameter) {
-        if (p != nullptr && std::find(layer.uses.begin(), layer.uses.end(), p) == layer.uses.end())
-          layer.uses.push_back(p);
-      }
-      slot.layers.push_back(std::move(layer));
-    }
-  }
-  for (std::size_t l = 0; l + 1 < slot.layers.size(); ++l) {
-    const plan::LayerProgram& next = *slot.layers[l + 1].program;
-    slot.layers[l].output_is_kept =
-        next.buffers[static_cast<std::size_t>(next.input)].lifetime == plan::Lifetime::kMicrobatch;
-  }
-}
-
-template <class T>
 Parameter<T>* Rank<T>::AddParameter(Slot& slot, const plan::LayerProgram& program, const plan::Buffer& buffer,
                                     int layer) {
-  if (buffer.borrowed) {
-    for (Slot& other : slots_) {
-      for (auto& p : other.parameters) {
-        if (p->key == buffer.name) return p.get();
-      }
-    }
-    ISO_CHECK_NOTE(false, program.name + " borrows " + buffer.name);
-  }
+  if (buffer.borrowed) return walk_.Borrowed(program, buffer.name);
   auto p = std::make_unique<Parameter<T>>(ShardOf<T>(scenario_.model, buffer, layer, CutOf()));
-  p->tied = scenario_.model.tied_embeddings && IsTable(buffer.name) && plan_.stages.size() > 1;
-  if (scenario_.model.tied_embeddings && buffer.name == "logits.weight") {
-    p->key = "embedding.weight";
-    p->counts = false;
-  }
+  TieTable(scenario_.model, plan_.stages.size() > 1, buffer, *p);
   AllocateState(*p);
   if (options_.initial) {
     for (Index i = 0; i < p->Count(); ++i)
@@ -182,23 +129,6 @@ const Team& Rank<T>::TeamOf(plan::Group group) {
   Team team{.ranks = plan::RanksOf(plan_.layout, group, rank_)};
   team.index = static_cast<int>(std::find(team.ranks.begin(), team.ranks.end(), rank_) - team.ranks.begin());
   return teams_.emplace(group, std::move(team)).first->second;
-}
-
-template <class T>
-std::vector<Parameter<T>*> Rank<T>::ParametersOf(int chunk) {
-  std::vector<Parameter<T>*> all;
-  for (auto& p : slots_[static_cast<std::size_t>(chunk)].parameters) all.push_back(p.get());
-  return all;
-}
-
-template <class T>
-std::vector<Parameter<T>*> Rank<T>::Parameters() {
-  std::vector<Parameter<T>*> all;
-  for (std::size_t chunk = 0; chunk < slots_.size(); ++chunk) {
-    const std::vector<Parameter<T>*> some = ParametersOf(static_cast<int>(chunk));
-    all.insert(all.end(), some.begin(), some.end());
-  }
-  return all;
 }
 
 template <class T>

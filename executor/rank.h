@@ -9,11 +9,11 @@
 
 #include "executor/communicator.h"
 #include "executor/extents.h"
-#include "executor/liveness.h"
 #include "executor/operands.h"
 #include "executor/options.h"
 #include "executor/parameters.h"
 #include "executor/report.h"
+#include "executor/walk.h"
 #include "plan/plan.h"
 
 namespace isochrone::executor {
@@ -31,6 +31,9 @@ struct RunPlan {
 /// One rank: its shards, its buffers, and the walk through its tasks.
 template <class T>
 class Rank {
+  using Walk = executor::Walk<Rank<T>, Parameter<T>, Memory::Handle>;
+  friend Walk;
+
  public:
   Rank(const RunPlan& run, int rank, Communicator<T>& communicator, Clock& clock, std::function<void()> progress);
 
@@ -42,32 +45,18 @@ class Rank {
 
   const Memory& memory() const { return memory_; }
   const OpTimes& times() const { return times_; }
-  std::vector<Parameter<T>*> Parameters();
+  std::vector<Parameter<T>*> Parameters() { return walk_.Parameters(); }
   /// "rank 3, op qkv of layer 2, microbatch 5": what it does now.
   std::string Doing() const;
   bool Reports() const { return at_.tp == 0; }  // one rank of each tensor group adds up losses
   const std::vector<std::string>& names() const { return names_; }
 
  private:
-  using Frame = std::vector<Memory::Handle>;  // [buffer of the program]
-  struct Layer {
-    const plan::LayerProgram* program = nullptr;
-    int program_index = 0, layer = -1;
-    bool output_is_kept = false;           // the next layer keeps its input
-    std::vector<Parameter<T>*> parameter;  // [buffer]; null for activations
-    std::vector<Parameter<T>*> uses;       // each once, borrowed ones too
-  };
-  struct Slot {
-    int stage = 0, direction = 0;
-    std::vector<Layer> layers;
-    std::vector<std::unique_ptr<Parameter<T>>> parameters;
-  };
-  struct InFlight {
-    std::vector<Frame> frames;  // [layer]
-  };
+  using Frame = typename Walk::Frame;
+  using Layer = typename Walk::Layer;
+  using Slot = typename Walk::Slot;
 
   // rank.cc: building
-  void BuildSlot(int chunk);
   Parameter<T>* AddParameter(Slot& slot, const plan::LayerProgram& program, const plan::Buffer& buffer, int layer);
   void AllocateState(Parameter<T>& p);
   void KeepShares(Parameter<T>& p);
@@ -98,18 +87,17 @@ class Rank {
   Memory::Handle Scratch(Index elements);
 
   // rank_tasks.cc: tasks
-  void RunTask(const plan::Task& task);
-  void Forward(int chunk, int microbatch);
-  void BackwardInput(int chunk, int microbatch, bool with_weights);
-  void BackwardWeight(int chunk, int microbatch);
+  void BeginPass();
+  void EndPass(const plan::Task& task);
+  const Liveness& LivenessOf(const Layer& layer) const;
   void RunOps(const Layer& layer, Frame& frame, plan::Phase phase, const Releases& releases, int microbatch);
   void RunOp(const Layer& layer, Frame& frame, const plan::Op& op, int microbatch, plan::Phase phase);
   Operands<T> OperandsOf(const Layer& layer, Frame& frame, const plan::Op& op, int microbatch, plan::Phase phase);
   void BindText(const Layer& layer, Frame& frame, int microbatch);
   Memory::Handle NewBuffer(const Layer& layer, int buffer, int microbatch);
   const Routing* RoutingAt(int microbatch);
-  Memory::Handle Arriving(const Slot& slot, int chunk, int microbatch, bool backward, const plan::Buffer& like);
-  void Leaving(const Slot& slot, int microbatch, bool backward, Memory::Handle data, const plan::Buffer& like);
+  Memory::Handle Arriving(const Slot& slot, int chunk, int microbatch, bool backward);
+  void Leaving(const Slot& slot, int microbatch, bool backward, Memory::Handle data);
 
   // rank_step.cc: what surrounds the tasks
   void RunStepOp(const plan::Op& op, int chunk, int part, int parts);
@@ -124,7 +112,6 @@ class Rank {
   void Update();
   void ZeroGradients();
   void CheckValues(const Layer& layer, const Frame& frame, const plan::Op& op) const;
-  std::vector<Parameter<T>*> ParametersOf(int chunk);
 
   const Team& TeamOf(plan::Group group);
   void Account(plan::Stream stream, const Exchange& exchange);
@@ -143,12 +130,11 @@ class Rank {
   Memory memory_;
   OpSettings<T> settings_;
   std::map<plan::Group, Team> teams_;
-  std::vector<Slot> slots_;                            // [chunk]
-  std::vector<const Layer*> visits_;                   // of a step, in the order in which passes need parameters
-  std::size_t visit_ = 0;                              // the next
-  std::vector<Parameter<T>*> ahead_;                   // fetched for the next visit
-  std::map<std::pair<int, int>, InFlight> in_flight_;  // (chunk, microbatch)
-  std::map<int, Routing> routing_;                     // [microbatch]
+  Walk walk_{*this};
+  std::vector<const Layer*> visits_;  // of a step, in the order in which passes need parameters
+  std::size_t visit_ = 0;             // the next
+  std::vector<Parameter<T>*> ahead_;  // fetched for the next visit
+  std::map<int, Routing> routing_;    // [microbatch]
   int ring_messages_ = 0;
   std::map<Tag, Memory::Handle> local_;  // between two stages of this rank
   OpTimes times_;
@@ -158,6 +144,7 @@ class Rank {
   double squared_norm_ = 0;
   double worked_ = 0;  // seconds that the last collective worked
   double mark_ = 0;    // until here the clock is accounted for, within a pass
+  double pass_start_ = 0;
   std::vector<std::string> names_;
   std::string doing_;
 };

@@ -15,7 +15,7 @@ using plan::Phase;
 template <class T>
 void Rank<T>::ListVisits() {
   const auto visit = [&](int chunk, bool backward) {
-    const std::vector<Layer>& layers = slots_[static_cast<std::size_t>(chunk)].layers;
+    const std::vector<Layer>& layers = walk_.slots()[static_cast<std::size_t>(chunk)].layers;
     for (std::size_t i = 0; i < layers.size(); ++i) visits_.push_back(&layers[backward ? layers.size() - 1 - i : i]);
   };
   for (const plan::Task& task : plan_.schedule.order[static_cast<std::size_t>(at_.pp)]) {

@@ -39,7 +39,7 @@ StepRecord Rank<T>::Step(int step) {
   for (const plan::Op& op : plan_.prologue[stage]) RunStepOp(op, -1, 0, 1);
   const std::vector<plan::Task>& order = plan_.schedule.order[stage];
   for (std::size_t i = 0; i < order.size(); ++i) {
-    RunTask(order[i]);
+    walk_.RunTask(order[i]);
     if (options_.take_turns) Meet();
     RunSide(static_cast<int>(i));
   }
@@ -93,7 +93,7 @@ void Rank<T>::RunStepOp(const plan::Op& op, int chunk, int part, int parts) {
   doing_ = "op " + op.name + " of the step";
   if (options_.before_op) options_.before_op(rank_, step_, op);
   const double start = clock_.Now();
-  const std::vector<Parameter<T>*> all = chunk < 0 ? Parameters() : ParametersOf(chunk);
+  const std::vector<Parameter<T>*> all = chunk < 0 ? Parameters() : walk_.ParametersOf(chunk);
   const auto some = [&](auto which) {
     std::vector<Parameter<T>*> chosen;
     std::copy_if(all.begin(), all.end(), std::back_inserter(chosen), which);
@@ -214,7 +214,7 @@ void Rank<T>::AddCopies() {
   const Team team{.ranks = {std::min(rank_, peer), std::max(rank_, peer)}, .index = rank_ < peer ? 0 : 1};
   std::vector<Slice<T>> slices;
   for (const int chunk : rank_ < peer ? std::vector<int>{0, 1} : std::vector<int>{1, 0}) {
-    for (const Parameter<T>* p : ParametersOf(chunk))
+    for (const Parameter<T>* p : walk_.ParametersOf(chunk))
       slices.push_back({p->KeptGradient(), p->KeptGradient(), p->KeptGradients()});
   }
   Account(plan::Stream::kData, communicator_.AllReduce(team, slices));

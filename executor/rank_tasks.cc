@@ -21,120 +21,18 @@ std::size_t SizeOf(const plan::Buffer& b) {
 }  // namespace
 
 template <class T>
-void Rank<T>::RunTask(const plan::Task& task) {
-  switch (task.phase) {
-    case Phase::kForward:
-      return Forward(task.chunk, task.microbatch);
-    case Phase::kBackward:
-      return BackwardInput(task.chunk, task.microbatch, true);
-    case Phase::kBackwardInput:
-      return BackwardInput(task.chunk, task.microbatch, false);
-    case Phase::kBackwardWeight:
-      return BackwardWeight(task.chunk, task.microbatch);
-    case Phase::kOverlapped:  // one stream: one after the other
-      Forward(task.chunk, task.microbatch);
-      return BackwardInput(task.chunk_b, task.microbatch_b, true);
-    case Phase::kRecompute:
-      break;
-  }
-  throw Error("task " + plan::Print(task), "the CPU recomputes within the backward pass only",
-              "leave recompute tasks out of the schedule");
+void Rank<T>::BeginPass() {
+  pass_start_ = mark_ = clock_.Now();
 }
 
 template <class T>
-void Rank<T>::Forward(int chunk, int microbatch) {
-  Slot& slot = slots_[static_cast<std::size_t>(chunk)];
-  InFlight& flight = in_flight_[{chunk, microbatch}];
-  flight.frames.resize(slot.layers.size());
-  const Layer& first = slot.layers.front();
-  const plan::Buffer& input = first.program->buffers[static_cast<std::size_t>(first.program->input)];
-  Memory::Handle x;
-  if (slot.stage > 0) x = Arriving(slot, chunk, microbatch, false, input);
-  const double start = mark_ = clock_.Now();
-  for (std::size_t l = 0; l < slot.layers.size(); ++l) {
-    const Layer& layer = slot.layers[l];
-    const plan::LayerProgram& p = *layer.program;
-    Frame& frame = flight.frames[l];
-    frame.resize(p.buffers.size());
-    if (x) frame[static_cast<std::size_t>(p.input)] = std::move(x);
-    EnterLayer(layer, Phase::kForward);
-    BindText(layer, frame, microbatch);
-    RunOps(layer, frame, Phase::kForward, run_.liveness[static_cast<std::size_t>(layer.program_index)].forward,
-           microbatch);
-    LeaveLayer(layer, Phase::kForward);
-    if (p.output < 0) continue;
-    Memory::Handle& y = frame[static_cast<std::size_t>(p.output)];
-    x = y;
-    if (p.buffers[static_cast<std::size_t>(p.output)].lifetime == plan::Lifetime::kTask) y.reset();
-  }
-  const plan::Task task{.phase = Phase::kForward,
-                        .chunk = static_cast<std::uint8_t>(chunk),
-                        .microbatch = static_cast<std::int32_t>(microbatch)};
-  record_.spans.push_back({.start = start, .end = clock_.Now(), .rank = rank_, .task = task});
-  const Layer& last = slot.layers.back();
-  if (last.program->output >= 0)
-    Leaving(slot, microbatch, false, std::move(x),
-            last.program->buffers[static_cast<std::size_t>(last.program->output)]);
+void Rank<T>::EndPass(const plan::Task& task) {
+  record_.spans.push_back({.start = pass_start_, .end = clock_.Now(), .rank = rank_, .task = task});
 }
 
 template <class T>
-void Rank<T>::BackwardInput(int chunk, int microbatch, bool with_weights) {
-  Slot& slot = slots_[static_cast<std::size_t>(chunk)];
-  InFlight& flight = in_flight_.at({chunk, microbatch});
-  const Layer& last = slot.layers.back();
-  Memory::Handle dy;
-  if (last.program->output >= 0)
-    dy = Arriving(slot, chunk, microbatch, true,
-                  last.program->buffers[static_cast<std::size_t>(last.program->output_gradient)]);
-  const double start = mark_ = clock_.Now();
-  const Phase phase = with_weights ? Phase::kBackward : Phase::kBackwardInput;
-  for (std::size_t l = slot.layers.size(); l-- > 0;) {
-    const Layer& layer = slot.layers[l];
-    const plan::LayerProgram& p = *layer.program;
-    const Liveness& live = run_.liveness[static_cast<std::size_t>(layer.program_index)];
-    Frame& frame = flight.frames[l];
-    if (p.output_gradient >= 0) frame[static_cast<std::size_t>(p.output_gradient)] = std::move(dy);
-    EnterLayer(layer, phase);
-    BindText(layer, frame, microbatch);
-    RunOps(layer, frame, Phase::kRecompute, live.recompute, microbatch);
-    RunOps(layer, frame, phase, with_weights ? live.backward : live.backward_input, microbatch);
-    LeaveLayer(layer, phase);
-    if (p.input_gradient >= 0) dy = frame[static_cast<std::size_t>(p.input_gradient)];
-    if (with_weights) {
-      frame.clear();
-    } else {
-      for (int b : live.after_backward_input) frame[static_cast<std::size_t>(b)].reset();
-    }
-  }
-  const plan::Task task{
-      .phase = phase, .chunk = static_cast<std::uint8_t>(chunk), .microbatch = static_cast<std::int32_t>(microbatch)};
-  record_.spans.push_back({.start = start, .end = clock_.Now(), .rank = rank_, .task = task});
-  if (with_weights) in_flight_.erase({chunk, microbatch});
-  const Layer& first = slot.layers.front();
-  if (slot.stage > 0)
-    Leaving(slot, microbatch, true, std::move(dy),
-            first.program->buffers[static_cast<std::size_t>(first.program->input_gradient)]);
-}
-
-template <class T>
-void Rank<T>::BackwardWeight(int chunk, int microbatch) {
-  Slot& slot = slots_[static_cast<std::size_t>(chunk)];
-  InFlight& flight = in_flight_.at({chunk, microbatch});
-  const double start = mark_ = clock_.Now();
-  for (std::size_t l = slot.layers.size(); l-- > 0;) {
-    const Layer& layer = slot.layers[l];
-    Frame& frame = flight.frames[l];
-    BindText(layer, frame, microbatch);
-    RunOps(layer, frame, Phase::kBackwardWeight,
-           run_.liveness[static_cast<std::size_t>(layer.program_index)].backward_weight, microbatch);
-    LeaveLayer(layer, Phase::kBackwardWeight);
-    frame.clear();
-  }
-  in_flight_.erase({chunk, microbatch});
-  const plan::Task task{.phase = Phase::kBackwardWeight,
-                        .chunk = static_cast<std::uint8_t>(chunk),
-                        .microbatch = static_cast<std::int32_t>(microbatch)};
-  record_.spans.push_back({.start = start, .end = clock_.Now(), .rank = rank_, .task = task});
+const Liveness& Rank<T>::LivenessOf(const Layer& layer) const {
+  return run_.liveness[static_cast<std::size_t>(layer.program_index)];
 }
 
 /// Tokens and labels are not made by an op.
@@ -286,7 +184,7 @@ void Rank<T>::CheckValues(const Layer& layer, const Frame& frame, const plan::Op
 // ---- messages -----------------------------------------------------------------------------------------------------
 
 template <class T>
-Memory::Handle Rank<T>::Arriving(const Slot& slot, int chunk, int microbatch, bool backward, const plan::Buffer& like) {
+Memory::Handle Rank<T>::Arriving(const Slot& slot, int chunk, int microbatch, bool backward) {
   const plan::Placement& place = plan_.schedule.placement;
   const int made_by = slot.stage + (backward ? 1 : -1);
   const Tag tag{backward, slot.direction, made_by, microbatch};
@@ -298,6 +196,8 @@ Memory::Handle Rank<T>::Arriving(const Slot& slot, int chunk, int microbatch, bo
     local_.erase(tag);
     return data;
   }
+  const plan::LayerProgram& at_end = *(backward ? slot.layers.back() : slot.layers.front()).program;
+  const plan::Buffer& like = at_end.buffers[static_cast<std::size_t>(backward ? at_end.output_gradient : at_end.input)];
   plan::Coordinates peer = at_;
   peer.pp = from;
   const bool kept = like.lifetime == plan::Lifetime::kMicrobatch;
@@ -326,7 +226,7 @@ Memory::Handle Rank<T>::Arriving(const Slot& slot, int chunk, int microbatch, bo
 }
 
 template <class T>
-void Rank<T>::Leaving(const Slot& slot, int microbatch, bool backward, Memory::Handle data, const plan::Buffer& like) {
+void Rank<T>::Leaving(const Slot& slot, int microbatch, bool backward, Memory::Handle data) {
   const plan::Placement& place = plan_.schedule.placement;
   const Tag tag{backward, slot.direction, slot.stage, microbatch};
   const int to = place.RankOf(slot.direction, slot.stage + (backward ? -1 : 1));
@@ -334,6 +234,8 @@ void Rank<T>::Leaving(const Slot& slot, int microbatch, bool backward, Memory::H
     local_[tag] = std::move(data);
     return;
   }
+  const plan::LayerProgram& at_end = *(backward ? slot.layers.front() : slot.layers.back()).program;
+  const plan::Buffer& like = at_end.buffers[static_cast<std::size_t>(backward ? at_end.input_gradient : at_end.output)];
   plan::Coordinates peer = at_;
   peer.pp = to;
   const Index n = static_cast<Index>(like.Elements()), tp = plan_.layout.tp;
@@ -342,7 +244,15 @@ void Rank<T>::Leaving(const Slot& slot, int microbatch, bool backward, Memory::H
   Account(plan::Stream::kPipeline, communicator_.Send(plan::RankAt(plan_.layout, peer), tag, data->As<T>() + at, part));
 }
 
-template void Rank<float>::RunTask(const plan::Task&);
-template void Rank<double>::RunTask(const plan::Task&);
+#define ISO_RANK_TASKS(T)                                                 \
+  template void Rank<T>::BeginPass();                                     \
+  template void Rank<T>::EndPass(const plan::Task&);                      \
+  template const Liveness& Rank<T>::LivenessOf(const Layer&) const;       \
+  template Memory::Handle Rank<T>::Arriving(const Slot&, int, int, bool); \
+  template void Rank<T>::Leaving(const Slot&, int, bool, Memory::Handle); \
+  template void Rank<T>::BindText(const Layer&, Frame&, int);             \
+  template void Rank<T>::RunOps(const Layer&, Frame&, plan::Phase, const Releases&, int);
+ISO_RANK_TASKS(float)
+ISO_RANK_TASKS(double)
 
 }  // namespace isochrone::executor

@@ -14,8 +14,6 @@ namespace {
 constexpr double kRotaryBase = 10000;
 constexpr std::size_t kHostBytes = std::size_t{1} << 20;  // of parameters that travel at once
 
-bool IsTable(const std::string& name) { return name == "embedding.weight" || name == "logits.weight"; }
-
 }  // namespace
 
 DevicePlan PrepareDevicePlan(const plan::Scenario& s, const plan::Plan& plan, const RunOptions& options) {
@@ -65,8 +63,7 @@ DeviceRank::DeviceRank(const DevicePlan& run, int rank, Calls& calls)
   loss_ = Zeros(plan::BufferKind::kWorkspace, sizeof(double), "loss");
   squared_norm_ = Zeros(plan::BufferKind::kWorkspace, sizeof(double), "gradient norm");
   clip_ = Zeros(plan::BufferKind::kWorkspace, sizeof(float), "clip factor");
-  slots_.resize(static_cast<std::size_t>(plan_.schedule.placement.chunks));
-  for (int chunk = 0; chunk < plan_.schedule.placement.chunks; ++chunk) BuildSlot(chunk);
+  walk_.BuildSlots(plan_, at_.pp);
   queues_.Synchronize();
 }
 
@@ -107,57 +104,14 @@ const Comm* DeviceRank::CommOf(plan::Group group) const {
   return it == comm_of_.end() ? nullptr : it->second;
 }
 
-void DeviceRank::BuildSlot(int chunk) {
-  Slot& slot = slots_[static_cast<std::size_t>(chunk)];
-  const plan::Placement& place = plan_.schedule.placement;
-  slot.stage = place.StageOf(at_.pp, chunk);
-  slot.direction = place.DirectionOf(at_.pp, chunk);
-  for (const plan::Section& section : plan_.stages[static_cast<std::size_t>(slot.stage)].sections) {
-    const plan::LayerProgram& program = plan_.programs[static_cast<std::size_t>(section.program)];
-    for (int i = 0; i < section.count; ++i) {
-      Layer layer{.program = &program,
-                  .program_index = section.program,
-                  .layer = section.first_layer < 0 ? -1 : section.first_layer + i,
-                  .parameter = std::vector<DeviceParameter*>(program.buffers.size(), nullptr)};
-      for (std::size_t b = 0; b < program.buffers.size(); ++b) {
-        if (program.buffers[b].kind == plan::BufferKind::kParameter)
-          layer.parameter[b] = AddParameter(slot, program, program.buffers[b], layer.layer);
-      }
-      for (std::size_t b = 0; b < program.buffers.size(); ++b) {
-        const plan::Buffer& gradient = program.buffers[b];
-        for (std::size_t p = 0; gradient.kind == plan::BufferKind::kGradient && p < program.buffers.size(); ++p) {
-          if (gradient.name == "d_" + program.buffers[p].name) layer.parameter[b] = layer.parameter[p];
-        }
-      }
-      slot.layers.push_back(std::move(layer));
-    }
-  }
-  for (std::size_t l = 0; l + 1 < slot.layers.size(); ++l) {
-    const plan::LayerProgram& next = *slot.layers[l + 1].program;
-    slot.layers[l].output_is_kept =
-        next.buffers[static_cast<std::size_t>(next.input)].lifetime == plan::Lifetime::kMicrobatch;
-  }
-}
-
 DeviceParameter* DeviceRank::AddParameter(Slot& slot, const plan::LayerProgram& program, const plan::Buffer& buffer,
                                           int layer) {
-  if (buffer.borrowed) {
-    for (Slot& other : slots_) {
-      for (auto& p : other.parameters) {
-        if (p->shape.key == buffer.name) return p.get();
-      }
-    }
-    ISO_CHECK_NOTE(false, program.name + " borrows " + buffer.name);
-  }
+  if (buffer.borrowed) return walk_.Borrowed(program, buffer.name);
   auto p = std::make_unique<DeviceParameter>();
   p->shape = ShardOf<float>(scenario_.model, buffer, layer,
                             {.tensor_rank = at_.tp, .tensor_size = plan_.layout.tp, .experts = {}});
   Parameter<float>& shape = p->shape;
-  shape.tied = scenario_.model.tied_embeddings && IsTable(buffer.name) && plan_.stages.size() > 1;
-  if (scenario_.model.tied_embeddings && buffer.name == "logits.weight") {
-    shape.key = "embedding.weight";
-    shape.counts = false;
-  }
+  TieTable(scenario_.model, plan_.stages.size() > 1, buffer, shape);
   const bool shards = scenario_.strategy.optimizer_sharding != plan::Sharding::kNone;
   const Comm* comm = CommOf(plan::Group::kShard);
   const Index owners = shards && comm != nullptr ? comm->Size() : 1;
@@ -229,21 +183,6 @@ std::vector<float> DeviceRank::ToHost(const Block& block) {
   return values;
 }
 
-std::vector<DeviceParameter*> DeviceRank::ParametersOf(int chunk) {
-  std::vector<DeviceParameter*> all;
-  for (auto& p : slots_[static_cast<std::size_t>(chunk)].parameters) all.push_back(p.get());
-  return all;
-}
-
-std::vector<DeviceParameter*> DeviceRank::Parameters() {
-  std::vector<DeviceParameter*> all;
-  for (std::size_t chunk = 0; chunk < slots_.size(); ++chunk) {
-    const std::vector<DeviceParameter*> some = ParametersOf(static_cast<int>(chunk));
-    all.insert(all.end(), some.begin(), some.end());
-  }
-  return all;
-}
-
 std::string DeviceRank::Doing() const {
   return "rank " + std::to_string(rank_) + ", step " + std::to_string(step_) + (doing_.empty() ? "" : ", " + doing_);
 }
@@ -256,7 +195,7 @@ RankReport DeviceRank::Report() {
                     .adds_loss = at_.tp == 0,
                     .tensors = {}};
   if (!options_.keep_tensors) return report;
-  for (DeviceParameter* p : Parameters()) {
+  for (DeviceParameter* p : walk_.Parameters()) {
     const Parameter<float>& s = p->shape;
     HeldTensor held{.key = s.key,
                     .elements = static_cast<double>(s.full_rows * s.full_columns),

@@ -13,10 +13,10 @@
 #include "executor/cuda/message_order.h"
 #include "executor/cuda/queues.h"
 #include "executor/cuda/timings.h"
-#include "executor/liveness.h"
 #include "executor/options.h"
 #include "executor/parameters.h"
 #include "executor/report.h"
+#include "executor/walk.h"
 #include "plan/plan.h"
 #include "plan/scenario.h"
 
@@ -41,9 +41,14 @@ struct DeviceParameter {
   float* Owned(const DeviceMemory::Handle& of_all) const { return of_all->As<float>() + shape.first_owned; }
 };
 
-/// One rank with one GPU: the walk of executor/rank.h through the same plan, in float. Where that one waits, this one
-/// launches: a step is put on streams as a whole, and the host waits once, at its end.
+inline const std::string& KeyOf(const DeviceParameter& parameter) { return parameter.shape.key; }
+
+/// One rank with one GPU, in float. Where executor/rank.h waits, this one launches: a step is put on streams as a
+/// whole, and the host waits once, at its end.
 class DeviceRank {
+  using Walk = executor::Walk<DeviceRank, DeviceParameter, DeviceMemory::Handle>;
+  friend Walk;
+
  public:
   DeviceRank(const DevicePlan& run, int rank, Calls& calls);
   ~DeviceRank();
@@ -63,18 +68,9 @@ class DeviceRank {
  private:
   using Handle = DeviceMemory::Handle;
   using Block = DeviceMemory::Block;
-  using Frame = std::vector<Handle>;  // [buffer of the program]
-  struct Layer {
-    const plan::LayerProgram* program = nullptr;
-    int program_index = 0, layer = -1;
-    bool output_is_kept = false;              // the next layer keeps its input
-    std::vector<DeviceParameter*> parameter;  // [buffer]; null for activations
-  };
-  struct Slot {
-    int stage = 0, direction = 0;
-    std::vector<Layer> layers;
-    std::vector<std::unique_ptr<DeviceParameter>> parameters;
-  };
+  using Frame = Walk::Frame;
+  using Layer = Walk::Layer;
+  using Slot = Walk::Slot;
   using MessageKey = std::tuple<bool, int, int, int>;  // backward, direction, stage that made it, microbatch
   /// One op on its buffers, in the order that plan/tape.h documents.
   struct Operands {
@@ -96,7 +92,6 @@ class DeviceRank {
 
   // device_rank.cc: building
   void BuildComms();
-  void BuildSlot(int chunk);
   DeviceParameter* AddParameter(Slot& slot, const plan::LayerProgram& program, const plan::Buffer& buffer, int layer);
   void Upload(const DeviceParameter& parameter);
   Handle Zeros(plan::BufferKind kind, std::size_t bytes, const std::string& what);
@@ -114,17 +109,18 @@ class DeviceRank {
   void ZeroOn(Block* block);
 
   // device_tasks.cc: tasks and messages
-  void RunTask(const plan::Task& task);
-  void Forward(int chunk, int microbatch);
-  void BackwardInput(int chunk, int microbatch, bool with_weights);
-  void BackwardWeight(int chunk, int microbatch);
+  void BeginPass() {}
+  void EndPass(const plan::Task&) {}
+  void EnterLayer(const Layer&, plan::Phase) {}
+  void LeaveLayer(const Layer&, plan::Phase) {}
+  const Liveness& LivenessOf(const Layer& layer) const;
   void RunOps(const Layer& layer, Frame& frame, plan::Phase phase, const Releases& releases, int microbatch);
   Operands OperandsOf(const Layer& layer, Frame& frame, const plan::Op& op, int microbatch, plan::Phase phase);
   void BindText(const Layer& layer, Frame& frame, int microbatch);
   Handle NewBuffer(const Layer& layer, int buffer);
   void Exchange(const MessageGroup& group);
   const plan::Buffer& BufferOf(const PipelineMessage& message, int chunk) const;
-  Handle Arriving(const Slot& slot, int microbatch, bool backward);
+  Handle Arriving(const Slot& slot, int chunk, int microbatch, bool backward);
   void Leaving(const Slot& slot, int microbatch, bool backward, Handle data);
 
   // device_ops.cc: ops
@@ -164,8 +160,6 @@ class DeviceRank {
   void Update();
 
   const Comm* CommOf(plan::Group group) const;
-  std::vector<DeviceParameter*> ParametersOf(int chunk);
-  std::vector<DeviceParameter*> Parameters();
   bool Split() const { return scenario_.strategy.sequence_parallel && plan_.layout.tp > 1; }
 
   const DevicePlan& run_;
@@ -185,10 +179,9 @@ class DeviceRank {
   std::map<plan::Group, const Comm*> comm_of_;
   const Comm* copies_ = nullptr;  // with the rank that holds the other copy of this one's stages
   Handle cosine_, sine_, loss_, squared_norm_, clip_;
-  PinnedMemory host_;        // results of a step, parameters on their way
-  PinnedMemory text_;        // tokens and labels of a step: (microbatches, tokens | labels, B, S)
-  std::vector<Slot> slots_;  // [chunk]
-  std::map<std::pair<int, int>, std::vector<Frame>> in_flight_;  // (chunk, microbatch): [layer]
+  PinnedMemory host_;  // results of a step, parameters on their way
+  PinnedMemory text_;  // tokens and labels of a step: (microbatches, tokens | labels, B, S)
+  Walk walk_{*this};
   std::map<MessageKey, Handle> arrived_, leaving_;
   int step_ = 0;
   std::vector<StepRecord> records_;

@@ -52,7 +52,7 @@ void DeviceRank::Launch(int step) {
     const Stream compute = queues_.StreamOf(plan::Stream::kCompute);
     const std::size_t interval = timings_.Begin(
         {.kind = Timings::What::Kind::kTask, .name = {}, .task = order[static_cast<std::size_t>(task)]}, compute);
-    RunTask(order[static_cast<std::size_t>(task)]);
+    walk_.RunTask(order[static_cast<std::size_t>(task)]);
     timings_.End(interval, compute);
     RunSide(task);
   }
@@ -112,7 +112,7 @@ void DeviceRank::RunSide(int after_task) {
 void DeviceRank::RunStepOp(const plan::Op& op, int chunk, int part, int parts) {
   doing_ = "op " + op.name + " of the step";
   now_ = {.kind = Timings::What::Kind::kStepOp, .name = op.name};
-  const std::vector<DeviceParameter*> all = chunk < 0 ? Parameters() : ParametersOf(chunk);
+  const std::vector<DeviceParameter*> all = chunk < 0 ? walk_.Parameters() : walk_.ParametersOf(chunk);
   const auto some = [&](auto which) {
     std::vector<DeviceParameter*> chosen;
     std::copy_if(all.begin(), all.end(), std::back_inserter(chosen), which);
@@ -200,7 +200,7 @@ void DeviceRank::AddCopies() {
   now_ = {.kind = Timings::What::Kind::kStepOp, .name = "copies"};
   std::vector<DeviceParameter*> parameters;
   for (const int chunk : copies_->index == 0 ? std::vector<int>{0, 1} : std::vector<int>{1, 0}) {
-    for (DeviceParameter* p : ParametersOf(chunk)) parameters.push_back(p);
+    for (DeviceParameter* p : walk_.ParametersOf(chunk)) parameters.push_back(p);
   }
   AllReduceGradients(copies_, parameters, plan::Stream::kData);
 }
@@ -208,7 +208,7 @@ void DeviceRank::AddCopies() {
 /// Where one rank holds both copies of a tied table, their gradients are added here.
 void DeviceRank::AddTiedTables() {
   std::vector<DeviceParameter*> tables;
-  for (DeviceParameter* p : Parameters()) {
+  for (DeviceParameter* p : walk_.Parameters()) {
     if (p->shape.tied) tables.push_back(p);
   }
   if (tables.size() != 2) return;
@@ -226,7 +226,7 @@ void DeviceRank::LocalNorm() {
   const plan::Layout& l = plan_.layout;
   std::vector<on_device::TensorPart> parts;
   std::vector<Block*> reads;
-  for (const DeviceParameter* p : Parameters()) {
+  for (const DeviceParameter* p : walk_.Parameters()) {
     const Parameter<float>& s = p->shape;
     if (!s.counts) continue;
     const double ranks = l.dp * (s.sharded ? 1 : l.tp);
@@ -251,7 +251,7 @@ void DeviceRank::Update() {
              [=](Stream s) { on_device::ClipFactor(s, norm, most, factor); });
   std::vector<on_device::TensorUpdate> tensors;
   std::vector<Block*> reads = {clip_.get()}, writes;
-  for (const DeviceParameter* p : Parameters()) {
+  for (const DeviceParameter* p : walk_.Parameters()) {
     tensors.push_back({p->Owned(p->gradient), p->Owned(p->value), p->first_moment->As<float>(),
                        p->second_moment->As<float>(), p->shape.owned, p->shape.decays});
     reads.push_back(p->gradient.get());
@@ -261,11 +261,11 @@ void DeviceRank::Update() {
   const Index step = step_ + 1;
   RunKernels("optimizer", reads, writes, [=](Stream s) { on_device::AdamW(s, step, adam, factor, tensors); });
   if (step_ + 1 == options_.steps && options_.keep_tensors) return;
-  for (const DeviceParameter* p : Parameters()) ZeroOn(p->gradient.get());
+  for (const DeviceParameter* p : walk_.Parameters()) ZeroOn(p->gradient.get());
 }
 
 void DeviceRank::Finish() {
-  if (scenario_.strategy.overlap_parameter_gather) Gather(Parameters());
+  if (scenario_.strategy.overlap_parameter_gather) Gather(walk_.Parameters());
 }
 
 }  // namespace isochrone::executor::cuda

@@ -16,86 +16,8 @@ std::size_t BytesOf(const plan::Buffer& b) {
 
 }  // namespace
 
-void DeviceRank::RunTask(const plan::Task& task) {
-  switch (task.phase) {
-    case Phase::kForward:
-      return Forward(task.chunk, task.microbatch);
-    case Phase::kBackward:
-      return BackwardInput(task.chunk, task.microbatch, true);
-    case Phase::kBackwardInput:
-      return BackwardInput(task.chunk, task.microbatch, false);
-    case Phase::kBackwardWeight:
-      return BackwardWeight(task.chunk, task.microbatch);
-    case Phase::kOverlapped:  // one compute stream: one after the other
-      Forward(task.chunk, task.microbatch);
-      return BackwardInput(task.chunk_b, task.microbatch_b, true);
-    case Phase::kRecompute:
-      break;
-  }
-  throw Error("task " + plan::Print(task), "the CUDA executor recomputes within the backward pass only",
-              "leave recompute tasks out of the schedule");
-}
-
-void DeviceRank::Forward(int chunk, int microbatch) {
-  Slot& slot = slots_[static_cast<std::size_t>(chunk)];
-  std::vector<Frame>& frames = in_flight_[{chunk, microbatch}];
-  frames.resize(slot.layers.size());
-  Handle x;
-  if (slot.stage > 0) x = Arriving(slot, microbatch, false);
-  for (std::size_t l = 0; l < slot.layers.size(); ++l) {
-    const Layer& layer = slot.layers[l];
-    const plan::LayerProgram& p = *layer.program;
-    Frame& frame = frames[l];
-    frame.resize(p.buffers.size());
-    if (x) frame[static_cast<std::size_t>(p.input)] = std::move(x);
-    BindText(layer, frame, microbatch);
-    RunOps(layer, frame, Phase::kForward, run_.liveness[static_cast<std::size_t>(layer.program_index)].forward,
-           microbatch);
-    if (p.output < 0) continue;
-    Handle& y = frame[static_cast<std::size_t>(p.output)];
-    x = y;
-    if (p.buffers[static_cast<std::size_t>(p.output)].lifetime == plan::Lifetime::kTask) y.reset();
-  }
-  if (slot.layers.back().program->output >= 0) Leaving(slot, microbatch, false, std::move(x));
-}
-
-void DeviceRank::BackwardInput(int chunk, int microbatch, bool with_weights) {
-  Slot& slot = slots_[static_cast<std::size_t>(chunk)];
-  std::vector<Frame>& frames = in_flight_.at({chunk, microbatch});
-  Handle dy;
-  if (slot.layers.back().program->output >= 0) dy = Arriving(slot, microbatch, true);
-  for (std::size_t l = slot.layers.size(); l-- > 0;) {
-    const Layer& layer = slot.layers[l];
-    const plan::LayerProgram& p = *layer.program;
-    const Liveness& live = run_.liveness[static_cast<std::size_t>(layer.program_index)];
-    Frame& frame = frames[l];
-    if (p.output_gradient >= 0) frame[static_cast<std::size_t>(p.output_gradient)] = std::move(dy);
-    BindText(layer, frame, microbatch);
-    RunOps(layer, frame, Phase::kRecompute, live.recompute, microbatch);
-    RunOps(layer, frame, with_weights ? Phase::kBackward : Phase::kBackwardInput,
-           with_weights ? live.backward : live.backward_input, microbatch);
-    if (p.input_gradient >= 0) dy = frame[static_cast<std::size_t>(p.input_gradient)];
-    if (with_weights) {
-      frame.clear();
-    } else {
-      for (int b : live.after_backward_input) frame[static_cast<std::size_t>(b)].reset();
-    }
-  }
-  if (with_weights) in_flight_.erase({chunk, microbatch});
-  if (slot.stage > 0) Leaving(slot, microbatch, true, std::move(dy));
-}
-
-void DeviceRank::BackwardWeight(int chunk, int microbatch) {
-  Slot& slot = slots_[static_cast<std::size_t>(chunk)];
-  std::vector<Frame>& frames = in_flight_.at({chunk, microbatch});
-  for (std::size_t l = slot.layers.size(); l-- > 0;) {
-    const Layer& layer = slot.layers[l];
-    BindText(layer, frames[l], microbatch);
-    RunOps(layer, frames[l], Phase::kBackwardWeight,
-           run_.liveness[static_cast<std::size_t>(layer.program_index)].backward_weight, microbatch);
-    frames[l].clear();
-  }
-  in_flight_.erase({chunk, microbatch});
+const Liveness& DeviceRank::LivenessOf(const Layer& layer) const {
+  return run_.liveness[static_cast<std::size_t>(layer.program_index)];
 }
 
 /// All tokens and labels of this rank's step, into pinned memory: (microbatches, tokens | labels, B, S).
@@ -181,7 +103,7 @@ void DeviceRank::RunOps(const Layer& layer, Frame& frame, Phase phase, const Rel
 
 /// The receiver's buffer of a message.
 const plan::Buffer& DeviceRank::BufferOf(const PipelineMessage& m, int chunk) const {
-  const Slot& slot = slots_[static_cast<std::size_t>(chunk)];
+  const Slot& slot = walk_.slots()[static_cast<std::size_t>(chunk)];
   const plan::LayerProgram& p = m.backward ? *slot.layers.back().program : *slot.layers.front().program;
   return p.buffers[static_cast<std::size_t>(m.backward ? p.output_gradient : p.input)];
 }
@@ -244,7 +166,7 @@ void DeviceRank::Exchange(const MessageGroup& group) {
   }
 }
 
-DeviceRank::Handle DeviceRank::Arriving(const Slot& slot, int microbatch, bool backward) {
+DeviceRank::Handle DeviceRank::Arriving(const Slot& slot, int, int microbatch, bool backward) {
   const MessageKey key{backward, slot.direction, slot.stage + (backward ? 1 : -1), microbatch};
   const auto it = arrived_.find(key);
   ISO_CHECK_NOTE(it != arrived_.end(), Doing() + ": a message was not launched before its task");
