@@ -65,8 +65,8 @@ Seconds Communication::TimeOf(const plan::Message& op) const {
   return PointToPointTime(*profile_, cluster_, path_, op.bytes);
 }
 
-Seconds Communication::MessageTime(Bytes bytes, bool scatter_gather) const {
-  return PipelineMessageTime(*profile_, cluster_, path_, bytes, tensor_, scatter_gather);
+Seconds Communication::MessageTime(Bytes bytes, bool scatter_gather, bool crosses_nodes) const {
+  return PipelineMessageTime(*profile_, cluster_, {crosses_nodes, path_.senders}, bytes, tensor_, scatter_gather);
 }
 
 std::vector<Term> Communication::Explain(const plan::Collective& op) const {

@@ -30,8 +30,11 @@ class Communication {
   Seconds TimeOf(const plan::Collective& op) const;
   /// A message to the next stage, `bytes` from each rank.
   Seconds TimeOf(const plan::Message& op) const;
-  /// A pipeline message of `bytes` that every tensor-parallel rank holds whole, cut among them where `scatter_gather`.
-  Seconds MessageTime(Bytes bytes, bool scatter_gather) const;
+  /// A pipeline message of `bytes` that every tensor-parallel rank holds whole, cut among them where `scatter_gather`;
+  /// to another node or within one.
+  Seconds MessageTime(Bytes bytes, bool scatter_gather, bool crosses_nodes) const;
+  /// Whether any hop of the pipeline leads to another node.
+  bool MessagesCrossNodes() const { return path_.crosses_nodes; }
 
   std::vector<Term> Explain(const plan::Collective& op) const;
   std::vector<Term> Explain(const plan::Message& op) const;

@@ -171,8 +171,18 @@ std::vector<double> Costs::HeldSeconds(const std::vector<plan::Op>& ops, std::ve
                                     : alone;
 }
 
-Seconds Costs::MessageTime(Bytes bytes, bool scatter_gather) const {
-  return communication_.MessageTime(bytes, scatter_gather);
+std::vector<Term> Costs::ExplainMessage(Bytes bytes, bool scatter_gather, plan::MessageMode mode) const {
+  const bool cut = scatter_gather && layout_.tp > 1;
+  std::vector<Term> terms = communication_.Explain(plan::Message{cut ? bytes / layout_.tp : bytes});
+  Seconds sum;
+  for (const Term& term : terms) sum += term.time;
+  if (cut) {
+    terms.push_back({"gathering its parts", "all-gather over the tensor group", "n = " + Grouped(layout_.tp),
+                     MessageTime(bytes, true) - sum, terms.back().source});
+  }
+  const Seconds host = HostOfMessage(mode);
+  if (host.value > 0) terms.push_back({"host", "launch after the wait", "", host, framework_.source});
+  return terms;
 }
 
 // Reduction kernels hold a few multiprocessors and their share of memory bandwidth: about 16 of 108 on A100, of 132 on

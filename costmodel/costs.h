@@ -14,6 +14,7 @@
 #include "costmodel/profile.h"
 #include "plan/layout.h"
 #include "plan/op.h"
+#include "plan/plan.h"
 #include "plan/scenario.h"
 
 namespace isochrone::costmodel {
@@ -41,8 +42,20 @@ class Costs {
 
   /// Whether the all-to-alls of a pass run beside another microbatch's pass in the other direction.
   bool OverlapsExperts() const { return strategy_.overlap_expert; }
-  /// One pipeline message of `bytes` between neighbouring stages.
-  Seconds MessageTime(Bytes bytes, bool scatter_gather) const;
+  /// One pipeline message of `bytes` between neighbouring stages, on the dearest hop.
+  Seconds MessageTime(Bytes bytes, bool scatter_gather) const {
+    return MessageTime(bytes, scatter_gather, communication_.MessagesCrossNodes());
+  }
+  /// On a hop that leads to another node, or to none.
+  Seconds MessageTime(Bytes bytes, bool scatter_gather, bool crosses_nodes) const {
+    return communication_.MessageTime(bytes, scatter_gather, crosses_nodes);
+  }
+  /// What the host adds to a message that compute waits for.
+  Seconds HostOfMessage(plan::MessageMode mode) const {
+    return mode == plan::MessageMode::kBlocking ? framework_.message : Seconds(0);
+  }
+  /// MessageTime on the dearest hop and HostOfMessage, term by term; the terms add up to them.
+  std::vector<Term> ExplainMessage(Bytes bytes, bool scatter_gather, plan::MessageMode mode) const;
   /// From here on prices are those of another layout of the same cluster; not while other threads ask.
   void MoveTo(const plan::Layout& layout) {
     layout_ = layout;

@@ -106,6 +106,8 @@ const std::vector<FrameworkConstant>& FrameworkConstants() {
        [](P& p, double v) { p.launch = Seconds(v * 1e-6); }},
       {"gather_rank_us", 0, 0, 1e3, [](const P& p) { return p.gather_rank.value * 1e6; },
        [](P& p, double v) { p.gather_rank = Seconds(v * 1e-6); }},
+      {"message_us", 0, 0, 1e4, [](const P& p) { return p.message.value * 1e6; },
+       [](P& p, double v) { p.message = Seconds(v * 1e-6); }},
       {"step_ms", 0, 0, 1e5, [](const P& p) { return p.step.value * 1e3; },
        [](P& p, double v) { p.step = Seconds(v * 1e-3); }}};
   return constants;

@@ -23,6 +23,7 @@ struct FrameworkProfile {
   double attention_time = 1;        // of the time of the same fused attention kernels
   Seconds launch;                   // least time between two kernels: the host enqueues no faster
   Seconds gather_rank;              // host time of a gather or reduction of sharded state, for each rank of its group
+  Seconds message;                  // host time of a pipeline message that compute waits for
   Seconds step;                     // host time per step: launch of the step, data loading, logging
   FlashGeneration flash = FlashGeneration::kBest;
   double spread = 0.2;  // relative half-width that holds 80 % of measured steps

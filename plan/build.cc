@@ -45,11 +45,19 @@ Plan BuildPlan(const Scenario& s, Blocks blocks, const StageCosts& costs) {
                                                                             .chunks = ChunksOf(strategy),
                                                                             .microbatches = s.Microbatches()},
                                                                            costs);
-  plan.messages = strategy.overlap_pipeline ? MessageMode::kOverlapped : MessageMode::kBlocking;
+  plan.messages = MessageModeOf(strategy);
   plan.message_bytes = MessageBytes(s);
-  plan.message_scatter_gather = strategy.scatter_gather && !strategy.sequence_parallel && strategy.tensor > 1;
+  plan.message_scatter_gather = ScattersMessages(strategy);
   AddStepWork(s, plan);
   return plan;
+}
+
+MessageMode MessageModeOf(const Strategy& strategy) {
+  return strategy.overlap_pipeline ? MessageMode::kOverlapped : MessageMode::kBlocking;
+}
+
+bool ScattersMessages(const Strategy& strategy) {
+  return strategy.scatter_gather && !strategy.sequence_parallel && strategy.tensor > 1;
 }
 
 Plan BuildPlan(const Scenario& scenario, const StageCosts& costs) {

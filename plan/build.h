@@ -41,6 +41,9 @@ Blocks BuildBlocks(const Scenario& scenario);
 
 /// Bytes of one pipeline message on one rank: the activations of a microbatch, or their gradient.
 Bytes MessageBytes(const Scenario& scenario);
+MessageMode MessageModeOf(const Strategy& strategy);
+/// Whether a pipeline message is cut among the tensor-parallel ranks.
+bool ScattersMessages(const Strategy& strategy);
 
 /// Blocks, schedule, messages, side tasks, prologue and epilogue. `costs` matter only to a schedule that looks at them.
 /// Requires  Check(scenario) passed

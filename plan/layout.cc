@@ -256,4 +256,20 @@ bool PipelineCrossesNodes(const Layout& l) {
   return !l.pipeline_innermost_of_data || l.gpus_per_node % (axis.stride * axis.count) != 0;
 }
 
+bool PipelineCrossesNodes(const Layout& l, int from, int to) {
+  for (int dp = 0; dp < l.dp; ++dp) {
+    for (int cp = 0; cp < l.cp; ++cp) {
+      for (int tp = 0; tp < l.tp; ++tp) {
+        const int a = RankAt(l, {tp, cp, dp, from}), b = RankAt(l, {tp, cp, dp, to});
+        if (a / l.gpus_per_node != b / l.gpus_per_node) return true;
+      }
+    }
+  }
+  return false;
+}
+
+bool NodesHoldSeveralStages(const Layout& l) {
+  return PipelineCrossesNodes(l) && 2 * Pipeline(l).stride <= l.gpus_per_node;
+}
+
 }  // namespace isochrone::plan

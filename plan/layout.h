@@ -43,7 +43,11 @@ struct Coordinates {
 Coordinates CoordinatesOf(const Layout& layout, int rank);
 int RankAt(const Layout& layout, const Coordinates& at);
 
-/// True when neighbours in the pipeline lie in different nodes.
+/// True when neighbours in the pipeline lie in different nodes, in any replica.
 bool PipelineCrossesNodes(const Layout& layout);
+/// The same of the pipeline ranks `from` and `to` alone.
+bool PipelineCrossesNodes(const Layout& layout, int from, int to);
+/// True when a node holds neighbours in the pipeline, though not the whole of it.
+bool NodesHoldSeveralStages(const Layout& layout);
 
 }  // namespace isochrone::plan

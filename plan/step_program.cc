@@ -113,16 +113,26 @@ Op CopyOp(const std::string& name, TransferKind kind, Bytes bytes) {
           .after = {}};
 }
 
-Op UpdateOp(const Strategy& s, double parameters) {
-  // Adam reads gradient, master, two moments and writes master, moments and the parameter.
-  const double moments = 2 * SizeOf(s.moment_dtype).value, master = 4;
+/// Bytes that an update reads and writes for each parameter. With a master copy, in the passes that mixed-precision
+/// optimizers make: gradients copied to fp32 (where they are 16-bit), unscaled in place (fp16), the update itself, the
+/// master copied to the parameter. Source  Megatron-LM, megatron/optimizer/optimizer.py,
+/// Float16OptimizerWithFloat16Params.
+double UpdateTraffic(const Strategy& s) {
   const StateBytes bytes = StateBytesOf(s);
-  const double moved = bytes.gradient + 2 * (moments + master) + bytes.parameter;
-  return {.name = "optimizer",
-          .kind = OptimizerUpdate{.kind = s.optimizer, .parameters = parameters, .bytes_per_parameter = moved},
-          .in = {},
-          .out = {},
-          .after = {}};
+  const double moments = 2 * SizeOf(s.moment_dtype).value, gradient = std::max(4.0, bytes.gradient);
+  const double weight = std::max(4.0, bytes.parameter), update = gradient + 2 * (moments + weight);
+  if (bytes.parameter >= 4) return update;
+  const double copied = bytes.gradient < 4 ? bytes.gradient + 4 : 0, unscaled = s.precision == Dtype::kFp16 ? 8 : 0;
+  return copied + unscaled + update + 4 + bytes.parameter;
+}
+
+Op UpdateOp(const Strategy& s, double parameters) {
+  return {
+      .name = "optimizer",
+      .kind = OptimizerUpdate{.kind = s.optimizer, .parameters = parameters, .bytes_per_parameter = UpdateTraffic(s)},
+      .in = {},
+      .out = {},
+      .after = {}};
 }
 
 /// The update where the state lies. Offloaded, gradients go out, the host's processors read and write the state (at no

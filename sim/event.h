@@ -19,6 +19,7 @@ struct StepCosts {
   std::vector<double> overlapped;
   std::vector<double> forward_message;   // [direction * stages + stage]: from `stage` to stage + 1; empty: free
   std::vector<double> backward_message;  // [direction * stages + stage]: from `stage` to stage − 1; empty: free
+  double message_host = 0;               // of each message that crosses a link, what the host takes on any network
   std::vector<double> side;              // [Plan::side]
   std::vector<std::vector<double>> prologue, epilogue;  // [pipeline rank][op]
   /// While a rank computes and a side task of it runs, compute takes `compute_slowdown` times as long and the side task

@@ -22,8 +22,8 @@ plan::Plan PlanOf(const plan::Scenario& scenario, const costmodel::Costs& costs)
   plan::StageCosts stage_costs;
   if (LooksAtCosts(scenario.strategy.schedule)) {
     const plan::Strategy& s = scenario.strategy;
-    const Seconds message =
-        costs.MessageTime(plan::MessageBytes(scenario), s.scatter_gather && !s.sequence_parallel && s.tensor > 1);
+    const Seconds message = costs.MessageTime(plan::MessageBytes(scenario), plan::ScattersMessages(s)) +
+                            costs.HostOfMessage(plan::MessageModeOf(s));
     stage_costs = MeanStageCosts(blocks.programs, blocks.stages, costs, message);
   }
   return plan::BuildPlan(scenario, std::move(blocks), stage_costs);

@@ -97,6 +97,24 @@ void PriceTasks(const plan::Plan& plan, Pricing& pricing) {
 
 }  // namespace
 
+/// Each hop by where its ranks lie.
+void PriceMessages(const plan::Plan& plan, const Costs& costs, sim::StepCosts& step) {
+  const plan::Placement& place = plan.schedule.placement;
+  step.forward_message.assign(static_cast<std::size_t>(place.directions * place.stages), 0);
+  step.backward_message = step.forward_message;
+  step.message_host = costs.HostOfMessage(plan.messages).value;
+  for (int direction = 0; direction < place.directions; ++direction) {
+    for (int stage = 0; stage + 1 < place.stages; ++stage) {
+      const bool crosses =
+          plan::PipelineCrossesNodes(plan.layout, place.RankOf(direction, stage), place.RankOf(direction, stage + 1));
+      const double time =
+          step.message_host + costs.MessageTime(plan.message_bytes, plan.message_scatter_gather, crosses).value;
+      const auto hop = static_cast<std::size_t>(direction * place.stages + stage);
+      step.forward_message[hop] = step.backward_message[hop + 1] = time;
+    }
+  }
+}
+
 ProgramPrice PriceOf(const plan::LayerProgram& program, const Costs& costs) {
   ProgramPrice price;
   for (std::size_t phase = 0; phase < plan::kPhases; ++phase) {
@@ -119,11 +137,7 @@ Pricing PriceOf(const plan::Plan& plan, const Costs& costs) {
   Pricing pricing;
   for (const plan::LayerProgram& program : plan.programs) pricing.programs.push_back(PriceOf(program, costs));
   PriceTasks(plan, pricing);
-  const plan::Placement& place = plan.schedule.placement;
-  const double message =
-      place.stages > 1 ? costs.MessageTime(plan.message_bytes, plan.message_scatter_gather).value : 0;
-  pricing.step.forward_message.assign(static_cast<std::size_t>(place.directions * place.stages), message);
-  pricing.step.backward_message = pricing.step.forward_message;
+  PriceMessages(plan, costs, pricing.step);
   for (const plan::SideTask& side : plan.side) pricing.step.side.push_back(costs.TimeOf(side.op).value);
   for (const auto& ops : plan.prologue) pricing.step.prologue.push_back(OpSeconds(ops, costs));
   for (const auto& ops : plan.epilogue) pricing.step.epilogue.push_back(OpSeconds(ops, costs));

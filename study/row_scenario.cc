@@ -222,6 +222,13 @@ void ReadRecipe(bool recipe, bool four_bits, const plan::Node& node, Strategy& s
   s.overlap_expert = recipe && crosses && s.pipeline > 1 && s.chunks_per_rank > 1;
 }
 
+/// The zero-bubble runtime posts messages and waits for them where their data are used; Megatron Core does so between
+/// chunks, in a run that lists what it overlaps.
+bool OverlapsMessages(const Strategy& s, bool listed) {
+  const bool zero_bubble = s.schedule == plan::ScheduleKind::kZbAuto1p || s.schedule == plan::ScheduleKind::kZbAuto2p;
+  return zero_bubble || (IsMegatronCore(s) && s.chunks_per_rank > 1 && listed);
+}
+
 void ReadOverlap(const Json& parallel, const plan::Node& node, Assumptions& assume, Strategy& s) {
   const bool listed = Stated(parallel, "sequence_parallel") && Stated(parallel, "overlap_data_parallel");
   s.sequence_parallel = assume.Flag(parallel, "sequence_parallel", s.tensor > 1 && IsMegatronCore(s));
@@ -231,7 +238,7 @@ void ReadOverlap(const Json& parallel, const plan::Node& node, Assumptions& assu
   const bool released =
       s.framework == "megatron_lm_2022";  // since 3.0 the column-parallel backward pass hides its communication
   s.overlap_tensor = s.tensor > 1 && (async ? async->Bool() : bulk || released);
-  s.overlap_pipeline = IsMegatronCore(s) && s.chunks_per_rank > 1;
+  s.overlap_pipeline = OverlapsMessages(s, Stated(parallel, "overlap_data_parallel").has_value());
   // APEX's fused accumulation came with Megatron-LM of 2022.
   s.fused_gradient_accumulation =
       s.framework != "megatron_lm_2019" && s.framework != "megatron_lm_2021" && s.framework != "megatron_deepspeed";
@@ -321,6 +328,13 @@ plan::Batch BatchOf(const Json& parallel, const Strategy& s, Assumptions& assume
   return batch;
 }
 
+/// A source that does not say its vocabulary trained on a SentencePiece tokenizer of the usual 32,000 tokens.
+void TakeVocabulary(const Row& row, Assumptions& assume, Model& model) {
+  constexpr std::int64_t kUsual = 32'000;
+  if (std::find(row.unstated.begin(), row.unstated.end(), "vocab") == row.unstated.end()) return;
+  model.vocabulary = assume.Take("vocabulary", std::to_string(kUsual), kUsual);
+}
+
 void PadVocabulary(int tensor, Assumptions& assume, Model& model) {
   if (model.vocabulary % tensor == 0) return;
   const std::int64_t unit = std::int64_t{128} * tensor, padded = (model.vocabulary + unit - 1) / unit * unit;
@@ -348,6 +362,7 @@ plan::Scenario ScenarioOf(const Json& json, NodeCache& nodes, Row& row) {
   if (IsMegatronCore(strategy) && gpt && !recipe) scenario.model.dropout = 0.1;
   ReadOthers(parallel, row, strategy);
   scenario.batch = BatchOf(parallel, strategy, assume);
+  TakeVocabulary(row, assume, scenario.model);
   PadVocabulary(strategy.tensor, assume, scenario.model);
   plan::Check(scenario);
   return scenario;

@@ -48,7 +48,9 @@ struct Row {
 ///   network a node           that of the usual node of the GPU
 /// What the schema has no key for:
 ///   overlap_tensor           async_tp where given; else megatron_core with sequence parallelism and data overlap
-///   overlap_pipeline         megatron_core with several chunks a rank, its default
+///   overlap_pipeline         zb_1p and zb_2p, whose runtime posts messages and waits where their data are used;
+///                            megatron_core with several chunks a rank, its default, in a row that states whether
+///                            data-parallel communication overlaps (the zero-bubble authors' script turns it off)
 ///   release recipes          megatron_core rows that state sequence parallelism and state that data-parallel
 ///                            communication overlaps list their flags as the release recipes of NeMo and Megatron
 ///                            Bridge do, and get what those set: pipelined_tensor where tp > 1 with sequence
@@ -60,7 +62,9 @@ struct Row {
 ///   overlap_parameter_gather zero3 or zero1 of megatron_core, with data overlap
 ///   framework                fsdp2 for fsdp rows that say whether a compiler ran; its kernels are not fused by hand
 ///   gradients                fp16 in Megatron's runs in fp16, else fp32 but for recipes
-///   vocabulary               padded to a multiple of 128 tp where tp does not divide it
+///   vocabulary               32,000 where the source does not give it (SentencePiece; the parameter counts that such
+///                            sources print leave room for no more); padded to a multiple of 128 tp where tp does not
+///                            divide it
 ///   dropout, biases, norms   by framework and MLP: Megatron-LM's dropout 0.1, in megatron_core with GeLU outside
 ///   recipes;
 ///                            biases with GeLU outside fsdp; RMS norm

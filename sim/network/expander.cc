@@ -40,9 +40,10 @@ Expander::Expander(const plan::Plan& plan, const StepCosts& costs, const Topolog
   ISO_CHECK(costs.task.size() == static_cast<std::size_t>(ranks_) * chunks_ * plan::kPhases);
   ISO_CHECK(costs.side.size() == plan.side.size());
   step_.messages.resize(ranks_);
+  beside_link_ = Seconds(costs.message_host);
   if (plan.message_scatter_gather && lanes_ > 1) {
     const Route hop = topology.RouteBetween(HostOf(0, 0), HostOf(0, 1));
-    gather_ = (lanes_ - 1) * (hop.latency + plan.message_bytes / lanes_ / hop.bandwidth);
+    beside_link_ += (lanes_ - 1) * (hop.latency + plan.message_bytes / lanes_ / hop.bandwidth);
   }
   AddOps({plan.prologue, costs.prologue, plan::SpanKind::kPrologue}, false);
   for (int unit = 0; unit < Units(); ++unit)
@@ -182,7 +183,7 @@ double Expander::Alone(int from, int to) {
   const Bytes bytes = plan_.message_scatter_gather ? plan_.message_bytes / lanes_ : plan_.message_bytes;
   for (int lane = 0; lane < lanes_; ++lane) {
     const Route route = topology_.RouteBetween(HostOf(from, lane), HostOf(to, lane));
-    at->second = std::max(at->second, (route.latency + gather_ + bytes / route.bandwidth).value);
+    at->second = std::max(at->second, (route.latency + beside_link_ + bytes / route.bandwidth).value);
   }
   return at->second;
 }
@@ -200,7 +201,7 @@ void Expander::AddMessage(int from, int position, int to, int consumer) {
     After(held, consumed);
   }
   for (int lane = 0; lane < lanes_; ++lane) {
-    const int message = graph.AddMessage(HostOf(from, lane), HostOf(to, lane), bytes, gather_,
+    const int message = graph.AddMessage(HostOf(from, lane), HostOf(to, lane), bytes, beside_link_,
                                          static_cast<int>(plan::Stream::kPipeline));
     int& last = sending_[std::size_t{1} * from * lanes_ + lane];
     After(produced, message);

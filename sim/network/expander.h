@@ -86,7 +86,7 @@ class Expander {
   std::vector<int> sending_;                   // [unit · lanes + lane] its last message, -1: none
   std::vector<std::vector<SideGates>> gates_;  // [side task][replica]
   std::unordered_map<int, double> alone_;      // [from unit · units + to unit] seconds of a message alone
-  Seconds gather_{0};                          // of a scattered message, once it is there
+  Seconds beside_link_{0};                     // of a message: the host, and gathering its parts once they are there
 };
 
 }  // namespace isochrone::sim::network

@@ -250,8 +250,12 @@ InFlight InFlightOf(const plan::Scenario& s) {
 MessageTerms TermsOfMessage(const plan::Scenario& s, const costmodel::Costs& costs) {
   if (s.strategy.pipeline == 1) return {};
   const Bytes bytes = plan::MessageBytes(s);
-  const bool scatter = s.strategy.scatter_gather && !s.strategy.sequence_parallel && s.strategy.tensor > 1;
-  return {bytes.value, costs.MessageTime(bytes, scatter).value};
+  const bool scatter = plan::ScattersMessages(s.strategy);
+  const Seconds dearest = costs.MessageTime(bytes, scatter);
+  // Where nodes hold several stages, those at a node's end, which set the pace, have one hop of each kind.
+  const bool mixed = plan::NodesHoldSeveralStages(plan::LayoutOf(s));
+  const Seconds link = mixed ? 0.5 * (dearest + costs.MessageTime(bytes, scatter, false)) : dearest;
+  return {bytes.value, (link + costs.HostOfMessage(plan::MessageModeOf(s.strategy))).value};
 }
 
 ScenarioEstimate EstimateOf(const plan::Scenario& s) {
@@ -264,9 +268,7 @@ ScenarioEstimate EstimateOf(const plan::Scenario& s) {
   AddUpStages(s.strategy, blocks, prices, cut, stages);
   const MessageTerms message = TermsOfMessage(s, costs);
   ScenarioEstimate answer;
-  answer.pipeline =
-      TermsOfPipeline(ScheduleShapeOf(s), stages, message.seconds,
-                      s.strategy.overlap_pipeline ? plan::MessageMode::kOverlapped : plan::MessageMode::kBlocking);
+  answer.pipeline = TermsOfPipeline(ScheduleShapeOf(s), stages, message.seconds, plan::MessageModeOf(s.strategy));
   std::vector<double> activations(static_cast<std::size_t>(in_flight.ranks));
   answer.bytes.resize(activations.size());
   ActivationBytes(in_flight, stages, plan::MessageBuffers(Bytes(message.bytes), in_flight.ranks).value, activations);

@@ -226,15 +226,14 @@ void Evaluator::Refresh(const plan::Scenario& scenario) {
   if (lane_->entered == entered_) return;
   lane_->entered = entered_;
   const plan::Strategy& s = scenario.strategy;
-  auto& message = lane_->message[s.scatter_gather];
+  auto& message = lane_->message[s.scatter_gather + 2 * s.overlap_pipeline];
   if (!message) message = TermsOfMessage(scenario, CostsNow(scenario, lane_->profile)).seconds;
   if (lane_->cut != cuts_entered_) {
     lane_->cut = cuts_entered_;
     lane_->counted = -1;
     AddUpStages(s, lane_->block->shape, lane_->prices->layers, CutNow(scenario), lane_->stages);
   }
-  lane_->pipeline = TermsOfPipeline(shape_, lane_->stages, *message,
-                                    s.overlap_pipeline ? plan::MessageMode::kOverlapped : plan::MessageMode::kBlocking);
+  lane_->pipeline = TermsOfPipeline(shape_, lane_->stages, *message, plan::MessageModeOf(s));
 }
 
 const StageCut& Evaluator::CutNow(const plan::Scenario& scenario) {

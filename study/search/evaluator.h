@@ -88,7 +88,7 @@ class Evaluator {
     Traffic traffic{};
     Block* block = nullptr;
     Prices* prices = nullptr;
-    std::array<std::optional<double>, 2> message;       // seconds, by scatter_gather
+    std::array<std::optional<double>, 4> message;       // seconds, by scatter_gather + 2 overlap_pipeline
     std::int64_t cut = -1, counted = -1, entered = -1;  // what stages, activations and pipeline are of
     StageTerms stages;
     std::vector<double> activations;

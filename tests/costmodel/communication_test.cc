@@ -45,9 +45,11 @@ TEST_CASE("a group is priced by where its ranks lie", "[communication]") {
 TEST_CASE("a pipeline message within a node is faster than between nodes", "[communication]") {
   const Machine within = TwoNodes(2, 2, 2), between = TwoNodes(8, 1, 2);
   const Communication near(within.cluster, within.layout), far(between.cluster, between.layout);
-  CHECK(near.MessageTime(Bytes(1e8), false) < far.MessageTime(Bytes(1e8), false));
-  CHECK(far.MessageTime(Bytes(1e8), true) < 0.5 * far.MessageTime(Bytes(1e8), false));
-  CHECK(far.TimeOf(plan::Message{Bytes(1e8)}) == far.MessageTime(Bytes(1e8), false));
+  CHECK_FALSE(near.MessagesCrossNodes());
+  CHECK(far.MessagesCrossNodes());
+  CHECK(near.MessageTime(Bytes(1e8), false, false) < far.MessageTime(Bytes(1e8), false, true));
+  CHECK(far.MessageTime(Bytes(1e8), true, true) < 0.5 * far.MessageTime(Bytes(1e8), false, true));
+  CHECK(far.TimeOf(plan::Message{Bytes(1e8)}) == far.MessageTime(Bytes(1e8), false, true));
 }
 
 TEST_CASE("the terms of what is said add up to its time", "[communication]") {

@@ -204,6 +204,18 @@ TEST_CASE("a pipeline stays inside a node only where it is numbered inside data 
   CHECK_FALSE(PipelineCrossesNodes(l));
 }
 
+TEST_CASE("of the hops of a pipeline with several stages in a node only those at a node's end cross", "[layout]") {
+  Layout l;
+  l.tp = 1, l.dp = 2, l.pp = 12;  // four stages a node
+  for (int rank = 0; rank < l.pp; ++rank) CHECK(PipelineCrossesNodes(l, rank, (rank + 1) % l.pp) == (rank % 4 == 3));
+  CHECK(NodesHoldSeveralStages(l));
+  l.gpus_per_node = 3;
+  CHECK_FALSE(NodesHoldSeveralStages(l));
+  l.gpus_per_node = 6;  // three stages a node
+  CHECK_FALSE(PipelineCrossesNodes(l, 1, 2));
+  CHECK(PipelineCrossesNodes(l, 2, 3));
+}
+
 TEST_CASE("a hundred thousand ranks that do not fill their nodes are laid out at once", "[layout]") {
   Layout l;
   l.tp = 3, l.dp = 5000, l.pp = 7;
