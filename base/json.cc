@@ -70,9 +70,27 @@ std::optional<std::int64_t> Whole(const nlohmann::json& value) {
   return value.get<std::int64_t>();
 }
 
-/// Refuses deep nesting and repeated keys; leaves malformed text to the pass that builds the document. A pass of its
-/// own because the library's filter during parsing visits a list again at the end of each of its objects: quadratic.
-class Guard : public nlohmann::json_sax<nlohmann::json> {
+/// A pass over text that lets everything by. A pass of its own, not the library's filter during parsing, which visits a
+/// list again at the end of each of its objects: quadratic.
+class Pass : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  bool start_object(std::size_t) override { return true; }
+  bool end_object() override { return true; }
+  bool start_array(std::size_t) override { return true; }
+  bool end_array() override { return true; }
+  bool key(string_t&) override { return true; }
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override { return false; }
+};
+
+/// Refuses deep nesting and repeated keys; leaves malformed text to the pass that builds the document.
+class Guard : public Pass {
  public:
   explicit Guard(const std::string& name) : name_(name) {}
 
@@ -86,14 +104,6 @@ class Guard : public nlohmann::json_sax<nlohmann::json> {
     }
     return true;
   }
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(number_integer_t) override { return true; }
-  bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
-  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override { return false; }
 
  private:
   bool Enter() {
@@ -111,6 +121,23 @@ class Guard : public nlohmann::json_sax<nlohmann::json> {
 
   const std::string& name_;
   std::vector<std::set<std::string>> keys_;  // of every object (or list, then empty) around this place
+};
+
+/// Stops at a member of the outermost object.
+class MemberFinder : public Pass {
+ public:
+  explicit MemberFinder(std::string_view wanted) : wanted_(wanted) {}
+  bool found = false;
+
+  bool start_object(std::size_t) override { return ++depth_ > 0; }
+  bool end_object() override { return --depth_ >= 0; }
+  bool start_array(std::size_t) override { return ++depth_ > 1; }  // an outermost list has no members
+  bool end_array() override { return --depth_ >= 0; }
+  bool key(string_t& name) override { return !(found = found || (depth_ == 1 && name == wanted_)); }
+
+ private:
+  std::string_view wanted_;
+  int depth_ = 0;
 };
 
 }  // namespace
@@ -142,6 +169,12 @@ Json Json::Text(std::string_view text, const std::string& name) {
     throw Error(name, "holds a single " + std::string(root->type_name()), "the file must hold an object in { }");
   }
   return Json(std::move(document), root, "");
+}
+
+bool Json::HasMember(std::string_view text, std::string_view key) {
+  MemberFinder finder(key);
+  nlohmann::json::sax_parse(text.begin(), text.end(), &finder);
+  return finder.found;
 }
 
 std::string Json::FileText(const std::string& path, std::size_t max_bytes, const std::string& name) {

@@ -25,6 +25,9 @@ class Json {
   /// The text of a file, with the same care.
   static std::string FileText(const std::string& path, std::size_t max_bytes, const std::string& name);
   static Json Text(std::string_view text, const std::string& name);
+  /// Whether `text` is an object with this member. Reads no further than it, so a large document costs nothing; of what
+  /// is no JSON, false.
+  static bool HasMember(std::string_view text, std::string_view key);
 
   bool IsObject() const;
   bool IsArray() const;

@@ -1,13 +1,13 @@
 #include <nlohmann/json.hpp>
 
-#include <cstdio>
 #include <memory>
 #include <set>
 
 #include "base/table.h"
 #include "base/text.h"
+#include "cli/answer_parts.h"
+#include "cli/answering.h"
 #include "cli/verb.h"
-#include "cli/version.h"
 #include "study/advise.h"
 
 namespace isochrone::cli {
@@ -20,7 +20,7 @@ struct Asked {
   std::string scenario;
   double more = 1, fewer = 10;
   int most = 8;
-  bool json = false;
+  Answering how;
 };
 
 double Gain(double now, double before) { return 100 * (now / before - 1); }
@@ -30,7 +30,7 @@ Table ShapeTable(const study::Advice& advice, int most) {
   Table table({{"change", "change", "", Align::kLeft},
                {"rule", "rule", "", Align::kLeft},
                {"share_pct", "of the gain", "%"},
-               {"parameters", "parameters", "10^9"},
+               {"parameters_1e9", "parameters", "10^9"},
                {"step_time_s", "step", "s"},
                {"tflops_per_gpu", "TFLOP/s per GPU"},
                {"tflops_gain_pct", "gain", "%"},
@@ -50,13 +50,28 @@ Table ShapeTable(const study::Advice& advice, int most) {
   return table;
 }
 
-std::string Text(const study::Advice& advice, const Asked& asked) {
-  std::string text = ShapeTable(advice, asked.most).Text() + "\n";
+/// The rules that the first `most` shapes owe their gain to.
+std::set<study::ShapeRule> RulesOf(const study::Advice& advice, int most) {
   std::set<study::ShapeRule> named;
-  for (std::size_t i = 0; i < advice.better.size() && i < static_cast<std::size_t>(asked.most); ++i) {
+  for (std::size_t i = 0; i < advice.better.size() && i < static_cast<std::size_t>(most); ++i) {
     named.insert(advice.better[i].rule);
   }
-  for (const study::ShapeRule rule : named) text += std::string(NameOf(rule)) + ": " + MeaningOf(rule) + "\n";
+  return named;
+}
+
+ordered_json RulesJson(const study::Advice& advice) {
+  ordered_json rules = ordered_json::object();
+  for (const study::ShapeRule rule : RulesOf(advice, static_cast<int>(advice.better.size()))) {
+    rules[std::string(NameOf(rule))] = MeaningOf(rule);
+  }
+  return rules;
+}
+
+std::string Text(const study::Advice& advice, const Asked& asked) {
+  std::string text = ShapeTable(advice, asked.most).Text() + "\n";
+  for (const study::ShapeRule rule : RulesOf(advice, asked.most)) {
+    text += std::string(NameOf(rule)) + ": " + MeaningOf(rule) + "\n";
+  }
   text += Grouped(advice.tried) + " shapes tried, of at most " + Fixed(asked.more, 0) + "% more and " +
           Fixed(asked.fewer, 0) + "% fewer parameters; " + Grouped(static_cast<std::int64_t>(advice.better.size())) +
           " run faster\n";
@@ -66,17 +81,16 @@ std::string Text(const study::Advice& advice, const Asked& asked) {
 
 std::string JsonText(const study::Advice& advice, const Asked& asked) {
   const ordered_json rows = ordered_json::parse(ShapeTable(advice, static_cast<int>(advice.better.size())).Json());
-  const ordered_json answer = {{"schema_version", 1},
-                               {"kind", "advise"},
-                               {"tried", advice.tried},
-                               {"model", rows.front()},
-                               {"better", ordered_json(rows.begin() + 1, rows.end())},
-                               {"provenance",
-                                {{"version", Version()},
-                                 {"commit", Commit()},
-                                 {"command", "isochrone advise " + asked.scenario + " --more " +
-                                                 ThreeDigits(asked.more) + " --fewer " + ThreeDigits(asked.fewer)}}}};
-  return answer.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  const std::string command = "isochrone advise " + asked.scenario + " --more " + ThreeDigits(asked.more) +
+                              " --fewer " + ThreeDigits(asked.fewer);
+  return Printed({{"schema_version", 1},
+                  {"kind", "advise"},
+                  {"scenario", ScenarioJson(advice.model.scenario)},
+                  {"tried", advice.tried},
+                  {"model", rows.front()},
+                  {"better", ordered_json(rows.begin() + 1, rows.end())},
+                  {"rules", RulesJson(advice)},
+                  {"provenance", Provenance(command, {{"profile", ProfileNameOf(advice.model.scenario)}})}});
 }
 
 }  // namespace
@@ -91,11 +105,13 @@ Verb AdviseVerb() {
             options.Number(asked->more, "--more", 0, 100, "percent of parameters that a shape may have more");
             options.Number(asked->fewer, "--fewer", 0, 90, "percent of parameters that a shape may have fewer");
             options.Whole(asked->most, "--most", 1, 1000, "shapes to print");
-            options.Flag(asked->json, "--json", "print the answer as JSON, all shapes");
+            DeclareAnswering(options, asked->how);
             return [asked] {
               const study::Advice advice = study::Advise(plan::ReadScenario(asked->scenario),
                                                          {.more = asked->more / 100, .fewer = asked->fewer / 100});
-              std::fputs((asked->json ? JsonText(advice, *asked) : Text(advice, *asked)).c_str(), stdout);
+              Give(
+                  asked->how, asked->scenario, [&] { return JsonText(advice, *asked); },
+                  [&] { return Text(advice, *asked); });
               return kAnswered;
             };
           }};

@@ -11,7 +11,6 @@
 #include "cli/answer_parts.h"
 #include "cli/network_answer.h"
 #include "cli/timeline_json.h"
-#include "cli/version.h"
 
 namespace isochrone::cli {
 namespace {
@@ -66,8 +65,8 @@ std::string PredictionJson(const study::Prediction& p, const costmodel::Costs& c
   }
   if (with_timeline) AddTimeline(p, answer);
   answer["warnings"] = m.warnings;
-  answer["provenance"] = {{"version", Version()}, {"commit", Commit()}, {"command", command}};
-  return answer.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  answer["provenance"] = Provenance(command, {{"profile", ProfileNameOf(p.scenario)}});
+  return Printed(answer);
 }
 
 std::string PredictionText(const study::Prediction& p) {

@@ -2,9 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include <utility>
-#include <vector>
-
+#include "cli/version.h"
+#include "costmodel/profile.h"
 #include "plan/layout.h"
 #include "plan/strategy.h"
 
@@ -78,6 +77,21 @@ ordered_json ScenarioJson(const plan::Scenario& s) {
           {"sequence", s.model.sequence},
           {"strategy", strategy},
           {"defaults", s.defaults}};
+}
+
+ordered_json Provenance(const std::string& command, const std::vector<std::pair<std::string, std::string>>& more) {
+  ordered_json block = {{"version", Version()}, {"commit", Commit()}};
+  for (const auto& [key, value] : more) block[key] = value;
+  block["command"] = command;
+  return block;
+}
+
+std::string ProfileNameOf(const plan::Scenario& scenario) {
+  return costmodel::ProfileOf(scenario.cluster.node.gpu)->name + ", " + scenario.strategy.framework;
+}
+
+std::string Printed(const ordered_json& answer) {
+  return answer.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 
 void AddMetrics(const plan::Metrics& m, ordered_json& answer) {

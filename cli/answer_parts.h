@@ -1,5 +1,9 @@
 #pragma once
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include <nlohmann/json_fwd.hpp>
 
 #include "base/table.h"
@@ -17,5 +21,15 @@ void AddMetrics(const plan::Metrics& metrics, nlohmann::ordered_json& answer);
 
 /// Where the time of the reported rank goes: its parts that are not zero, in seconds with `decimals` and as shares.
 Table TimeTable(const plan::Metrics& metrics, int decimals);
+
+/// The block that every answer ends with: version, commit, what `more` says and `command`, what was typed.
+nlohmann::ordered_json Provenance(const std::string& command,
+                                  const std::vector<std::pair<std::string, std::string>>& more = {});
+
+/// The fitted numbers that a prediction stands on: those of its GPU and those of its framework.
+std::string ProfileNameOf(const plan::Scenario& scenario);
+
+/// An answer as a file: one line per top-level key, bytes that are no UTF-8 replaced.
+std::string Printed(const nlohmann::ordered_json& answer);
 
 }  // namespace isochrone::cli

@@ -11,6 +11,8 @@
 #include "base/statistics.h"
 #include "base/table.h"
 #include "base/text.h"
+#include "cli/answer_parts.h"
+#include "cli/answering.h"
 #include "cli/sample.h"
 #include "cli/verb.h"
 #include "executor/microbenchmark.h"
@@ -30,7 +32,8 @@ struct Asked {
   std::string profile;
   int steps = 4, turns = 15;
   std::size_t clock = 0;
-  bool json = false, operations = false;
+  bool operations = false;
+  Answering how;
 };
 
 /// One op: alone, and within the run.
@@ -165,7 +168,14 @@ void PrintText(const std::vector<Line>& lines, const Asked& asked, const plan::S
   }
 }
 
-void PrintJson(const std::vector<Line>& lines, const Asked& asked, const plan::Samples& samples) {
+/// The scenarios as they were typed.
+std::string Named(const std::vector<Line>& lines) {
+  std::string names;
+  for (const Line& l : lines) names += (names.empty() ? "" : " ") + l.scenario;
+  return names;
+}
+
+std::string JsonText(const std::vector<Line>& lines, const Asked& asked, const plan::Samples& samples) {
   ordered_json rows = ordered_json::array();
   for (const Line& l : lines) {
     ordered_json ops = ordered_json::array();
@@ -199,8 +209,12 @@ void PrintJson(const std::vector<Line>& lines, const Asked& asked, const plan::S
                          {"rows", rows}};
   if (rows.size() == 1) {  // a report shows the ops of one scenario
     for (const char* key : {"predicted_s", "measured_s", "error_pct", "operations"}) answer[key] = rows[0][key];
+    answer["scenario"] = ScenarioJson(plan::ReadScenario(lines.front().scenario));
   }
-  std::printf("%s\n", answer.dump(1, ' ', false, ordered_json::error_handler_t::replace).c_str());
+  answer["provenance"] = Provenance(
+      "isochrone compare " + Named(lines),
+      {{"machine", samples.machine}, {"clock", executor::ClockNames()[asked.clock]}, {"date", samples.date}});
+  return Printed(answer);
 }
 
 }  // namespace
@@ -218,7 +232,7 @@ Verb CompareVerb() {
             options.Whole(asked->turns, "--turns", 1, 1000, "of measuring ops and running, at least; medians count");
             options.Choice(asked->clock, "--clock", executor::ClockNames(), "as for run");
             options.Flag(asked->operations, "--operations", "op by op too, worst first");
-            options.Flag(asked->json, "--json", "print the answer as JSON");
+            DeclareAnswering(options, asked->how);
             return [asked] {
               const bool now = asked->profile.empty();
               const plan::Samples samples =
@@ -226,7 +240,10 @@ Verb CompareVerb() {
               std::vector<Line> lines;
               for (const std::string& path : asked->scenarios)
                 lines.push_back(Compare(path, now ? nullptr : &samples, *asked));
-              asked->json ? PrintJson(lines, *asked, samples) : PrintText(lines, *asked, samples);
+              const auto json = [&] { return JsonText(lines, *asked, samples); };
+              Save(asked->how, Named(lines), json);
+              if (asked->how.json) std::fputs(json().c_str(), stdout);
+              else PrintText(lines, *asked, samples);
               return kAnswered;
             };
           }};

@@ -6,7 +6,7 @@
 
 #include "base/table.h"
 #include "base/text.h"
-#include "cli/version.h"
+#include "cli/answer_parts.h"
 
 namespace isochrone::cli {
 namespace {
@@ -52,8 +52,10 @@ ordered_json PartsJson(const StepParts& p) {
 ordered_json MemoryJson(const GenerationAnswer& a) {
   ordered_json stages = ordered_json::array();
   double peak = 0;
-  for (const plan::InferenceMemory& m : a.memory) {
-    stages.push_back({{"weights_bytes", m.weights.value},
+  for (std::size_t stage = 0; stage < a.memory.size(); ++stage) {
+    const plan::InferenceMemory& m = a.memory[stage];
+    stages.push_back({{"stage", stage},
+                      {"weights_bytes", m.weights.value},
                       {"cache_bytes", m.cache.value},
                       {"states_bytes", m.states.value},
                       {"workspace_bytes", m.workspace.value},
@@ -130,8 +132,8 @@ std::string GenerationJson(const GenerationAnswer& a, const std::string& command
                                {"decode_step", PartsJson(a.decode_step)},
                                {"memory", MemoryJson(a)},
                                {"warnings", a.warnings},
-                               {"provenance", {{"version", Version()}, {"commit", Commit()}, {"command", command}}}};
-  return answer.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+                               {"provenance", Provenance(command)}};
+  return Printed(answer);
 }
 
 }  // namespace isochrone::cli

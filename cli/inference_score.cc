@@ -8,9 +8,9 @@
 #include "base/table.h"
 #include "base/terminal.h"
 #include "base/text.h"
+#include "cli/answer_parts.h"
 #include "cli/inputs.h"
 #include "cli/verb.h"
-#include "cli/version.h"
 #include "study/inference/score.h"
 
 namespace isochrone::cli {
@@ -63,6 +63,14 @@ Table RowTable(const InferenceScore& score) {
   return table;
 }
 
+std::string ScoreJson(const InferenceScore& score, const std::string& command) {
+  return Printed({{"schema_version", 1},
+                  {"kind", "inference_score"},
+                  {"families", ordered_json::parse(GroupTable(score).Json())},
+                  {"rows", ordered_json::parse(RowTable(score).Json())},
+                  {"provenance", Provenance(command)}});
+}
+
 void Progress(std::size_t done, std::size_t all) {
   static const bool terminal = TerminalOf(stderr).is_terminal;
   if (terminal && (done % 64 == 0 || done == all))
@@ -95,14 +103,10 @@ bool IsInferenceTable(const std::string& path) { return path.size() > 4 && path.
 int RunInferenceScore(const InferenceScoreAsked& asked) {
   const InferenceScore score = study::ScoreInference(study::ReadInferenceRows(asked.rows), Progress);
   if (!asked.csv.empty()) WriteFile(asked.csv, RowTable(score).Csv());
-  if (asked.json) {
-    const ordered_json answer = {
-        {"schema_version", 1},
-        {"kind", "inference_score"},
-        {"families", ordered_json::parse(GroupTable(score).Json())},
-        {"rows", ordered_json::parse(RowTable(score).Json())},
-        {"provenance", {{"version", Version()}, {"commit", Commit()}, {"command", "isochrone score " + asked.rows}}}};
-    std::fputs((answer.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n").c_str(), stdout);
+  const auto json = [&] { return ScoreJson(score, "isochrone score " + asked.rows); };
+  Save(asked.how, asked.rows, json);
+  if (asked.how.json) {
+    std::fputs(json().c_str(), stdout);
   } else if (asked.markdown) {
     std::fputs(GroupTable(score).Markdown().c_str(), stdout);
   } else {

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "cli/answer.h"
+#include "cli/inference_answer.h"
 #include "plan/scenario.h"
 #include "study/predict.h"
 
@@ -27,6 +28,7 @@ std::string ContentOf(const std::string& path) {
 reports::Input ReadInput(const std::string& path) {
   std::string text = ContentOf(path);  // of what is no file: empty, and reading it as a scenario says why
   if (reports::LooksLikeAnswer(text)) return {path, std::move(text)};
+  if (AsksAboutInference(path)) return {path, AnswerInference(path).json};
   const plan::Scenario scenario = plan::ReadScenario(path);
   const study::Prediction prediction = study::Predict(scenario, {.timeline = true});
   return {path, PredictionJson(prediction, study::CostsOf(scenario), "isochrone predict " + path + " --json --timeline",

@@ -9,7 +9,6 @@
 #include "base/text.h"
 #include "cli/answer_parts.h"
 #include "cli/timeline_json.h"
-#include "cli/version.h"
 
 namespace isochrone::cli {
 namespace {
@@ -58,8 +57,8 @@ std::string MeasuredJson(const plan::Scenario& scenario, const executor::RunResu
   if (with_timeline) answer["timeline"] = TimelineJson(r.timeline);
   answer["warnings"] = {ClockNote(r.clock)};
   if (r.interrupted) answer["warnings"].push_back(kInterrupted);
-  answer["provenance"] = {{"version", Version()}, {"commit", Commit()}, {"command", command}};
-  return answer.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  answer["provenance"] = Provenance(command);
+  return Printed(answer);
 }
 
 std::string MeasuredText(const plan::Scenario& scenario, const executor::RunResult& r) {

@@ -1,7 +1,7 @@
-#include <cstdio>
 #include <memory>
 
 #include "cli/answer.h"
+#include "cli/answering.h"
 #include "cli/inference_answer.h"
 #include "cli/inputs.h"
 #include "cli/verb.h"
@@ -14,11 +14,17 @@ namespace {
 struct Asked {
   std::string scenario, trace;
   std::size_t fidelity = static_cast<std::size_t>(study::Fidelity::kEvent), engine = 0;
-  bool json = false, timeline = false;
+  bool timeline = false;
+  Answering how;
 };
 
 int Predict(const Asked& asked) {
-  if (AsksAboutInference(asked.scenario)) return AnswerInference(asked.scenario, asked.json);
+  if (AsksAboutInference(asked.scenario)) {
+    const InferenceAnswer answer = AnswerInference(asked.scenario);
+    Give(
+        asked.how, asked.scenario, [&] { return answer.json; }, [&] { return answer.text; });
+    return kAnswered;
+  }
   const plan::Scenario scenario = plan::ReadScenario(asked.scenario);
   const bool traced = !asked.trace.empty();
   const study::Prediction p =
@@ -29,8 +35,8 @@ int Predict(const Asked& asked) {
   const auto json = [&](bool timeline) { return PredictionJson(p, study::CostsOf(scenario), command, timeline); };
   if (traced)
     WriteFile(asked.trace, reports::RenderReport({{asked.scenario, json(true)}}, reports::Format::kChromeTrace));
-  const std::string text = asked.json ? json(asked.timeline) : PredictionText(p);
-  std::fputs(text.c_str(), stdout);
+  Give(
+      asked.how, asked.scenario, [&] { return json(asked.timeline); }, [&] { return PredictionText(p); });
   return kAnswered;
 }
 
@@ -46,8 +52,8 @@ Verb PredictVerb() {
             options.Choice(asked->fidelity, "--fidelity", study::FidelityNames(), "how closely to look");
             options.Choice(asked->engine, "--network-engine", {"max_min", "simgrid"},
                            "what plays the network fidelity: our solver, or SimGrid as a cross-check");
-            options.Flag(asked->json, "--json", "print the answer as JSON");
-            options.Flag(asked->timeline, "--timeline", "with --json: every task's start and end");
+            DeclareAnswering(options, asked->how);
+            options.Flag(asked->timeline, "--timeline", "with --json and --store: every task's start and end");
             options.Text(asked->trace, "--trace", "file to write the step's timeline to, for Perfetto");
             return [asked] { return Predict(*asked); };
           }};

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "cli/answering.h"
 #include "cli/measured.h"
 #include "cli/verb.h"
 #include "costmodel/profile.h"
@@ -26,7 +27,8 @@ struct Asked {
   std::size_t clock = 0, device = 0;
   int steps = 3, seed = 1;
   double learning_rate = 1e-3, memory_limit_gib = 0, timeout_s = 30;
-  bool json = false, timeline = false;
+  bool timeline = false;
+  Answering how;
 };
 
 executor::RunOptions OptionsOf(const Asked& asked, const plan::Scenario& scenario) {
@@ -84,10 +86,10 @@ int RunScenario(const Asked& asked) {
       costmodel::PeakRate(scenario.cluster.node.gpu, scenario.strategy.precision) * plan::LayoutOf(scenario).World();
   result.metrics.mfu = result.metrics.model_flops / result.metrics.step_time / peak;
   result.metrics.hfu = result.metrics.hardware_flops / result.metrics.step_time / peak;
-  const std::string text = asked.json
-                               ? MeasuredJson(scenario, result, "isochrone run " + asked.scenario, asked.timeline)
-                               : MeasuredText(scenario, result);
-  std::fputs(text.c_str(), stdout);
+  Give(
+      asked.how, asked.scenario,
+      [&] { return MeasuredJson(scenario, result, "isochrone run " + asked.scenario, asked.timeline); },
+      [&] { return MeasuredText(scenario, result); });
   return kAnswered;
 }
 
@@ -111,8 +113,8 @@ Verb RunVerb() {
             options.Number(asked->learning_rate, "--learning-rate", 0, 1, "of AdamW");
             options.Number(asked->memory_limit_gib, "--memory-limit-gib", 0, 1e6, "of one rank; 0: none");
             options.Number(asked->timeout_s, "--timeout-s", 0.01, 1e6, "ends a run in which no rank moves");
-            options.Flag(asked->json, "--json", "print the answer as JSON");
-            options.Flag(asked->timeline, "--timeline", "with --json: every task's start and end");
+            DeclareAnswering(options, asked->how);
+            options.Flag(asked->timeline, "--timeline", "with --json and --store: every task's start and end");
             return [asked] { return RunScenario(*asked); };
           }};
 }

@@ -9,9 +9,10 @@
 #include "base/table.h"
 #include "base/terminal.h"
 #include "base/text.h"
+#include "cli/answer_parts.h"
+#include "cli/answering.h"
 #include "cli/inference_score.h"
 #include "cli/verb.h"
-#include "cli/version.h"
 #include "study/bars.h"
 #include "study/score.h"
 
@@ -27,7 +28,8 @@ struct Asked {
   std::string rows, csv;
   std::vector<std::string> bars;
   std::string bars_file;
-  bool json = false, markdown = false;
+  bool markdown = false;
+  Answering how;
 };
 
 Table FamilyTable(const Score& score) {
@@ -81,8 +83,8 @@ std::string ScoreJson(const Score& score, const std::string& command) {
                                {"kind", "score"},
                                {"families", ordered_json::parse(FamilyTable(score).Json())},
                                {"rows", ordered_json::parse(RowTable(score).Json())},
-                               {"provenance", {{"version", Version()}, {"commit", Commit()}, {"command", command}}}};
-  return answer.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+                               {"provenance", Provenance(command)}};
+  return Printed(answer);
 }
 
 /// "family=percent" from the command line.
@@ -158,7 +160,7 @@ bool BarsOfFileHold(const Score& score, const Asked& asked) {
   if (!any)
     throw Error("--bars " + asked.bars_file, "names no family that was scored", "see the families without --bars");
   const Table table = BarTable(results);
-  if (!asked.json) std::printf("%s\n", (asked.markdown ? table.Markdown() : table.Text()).c_str());
+  if (!asked.how.json) std::printf("%s\n", (asked.markdown ? table.Markdown() : table.Text()).c_str());
   return hold;
 }
 
@@ -170,7 +172,7 @@ void Progress(std::size_t done, std::size_t all) {
 
 int RunScore(const Asked& asked) {
   const auto bars = Bars(asked.bars);
-  if (IsInferenceTable(asked.rows)) return RunInferenceScore({asked.rows, asked.csv, bars, asked.json, asked.markdown});
+  if (IsInferenceTable(asked.rows)) return RunInferenceScore({asked.rows, asked.csv, bars, asked.how, asked.markdown});
   const bool published = asked.rows.empty();
   const Score score = study::ScoreRows(published ? study::PublishedRows() : study::ReadRows(asked.rows), Progress);
   if (!asked.csv.empty()) {
@@ -180,8 +182,10 @@ int RunScore(const Asked& asked) {
       throw Error("--csv " + asked.csv, "cannot be written", "name a file in a folder that exists and can be written");
   }
   const bool bars_only = asked.markdown && !asked.bars_file.empty();
-  if (asked.json) {
-    std::fputs(ScoreJson(score, "isochrone score" + (published ? "" : " " + asked.rows)).c_str(), stdout);
+  const auto json = [&] { return ScoreJson(score, "isochrone score" + (published ? "" : " " + asked.rows)); };
+  Save(asked.how, published ? "the catalogue's published runs" : asked.rows, json);
+  if (asked.how.json) {
+    std::fputs(json().c_str(), stdout);
   } else if (asked.markdown && !bars_only) {
     std::fputs((published ? RowTable(score) : FamilyTable(score)).Markdown().c_str(), stdout);
   } else if (!bars_only) {
@@ -210,7 +214,7 @@ Verb ScoreVerb() {
                            "none: the catalogue's published runs",
                            false);
         options.Flag(asked->markdown, "--markdown", "print the table as Markdown");
-        options.Flag(asked->json, "--json", "print the answer as JSON");
+        DeclareAnswering(options, asked->how);
         options.Text(asked->csv, "--csv", "also write every row to this CSV file");
         options.Texts(asked->bars, "--at-most",
                       "FAMILY=PERCENT: exit 3 if the family's mean error is larger; generations: SOURCE/METRIC=PERCENT "

@@ -4,7 +4,7 @@
 
 #include "base/table.h"
 #include "base/text.h"
-#include "cli/version.h"
+#include "cli/answer_parts.h"
 
 namespace isochrone::cli {
 namespace {
@@ -20,6 +20,20 @@ std::string SchedulerOf(const ServeScenario& s) {
 
 ordered_json PercentilesJson(const Percentiles& p) {
   return {{"mean_s", p.mean}, {"p50_s", p.p50}, {"p90_s", p.p90}, {"p99_s", p.p99}};
+}
+
+ordered_json OverTimeJson(const ServeAnswer& a) {
+  ordered_json list = ordered_json::array();
+  for (const study::ServingMoment& m : a.over_time) {
+    list.push_back({{"start_s", m.start},
+                    {"end_s", m.end},
+                    {"prompt_share", m.prompt_share},
+                    {"decode_share", m.decode_share},
+                    {"waiting", m.waiting},
+                    {"answering", m.answering},
+                    {"watts", m.watts}});
+  }
+  return list;
 }
 
 }  // namespace
@@ -68,6 +82,7 @@ std::string ServingJson(const ServeScenario& s, const ServeAnswer& a, const std:
                            {"gpus", a.gpus},
                            {"scheduler", SchedulerOf(s)},
                            {"engine", s.engine.strategy.engine},
+                           {"rate_per_s", s.rate},
                            {"defaults", s.engine.defaults}}},
                          {"requests", a.requests},
                          {"turned_away", a.turned_away},
@@ -86,10 +101,17 @@ std::string ServingJson(const ServeScenario& s, const ServeAnswer& a, const std:
                          {"preemptions", a.preemptions},
                          {"cache_tokens", a.cache_tokens},
                          {"overloaded", a.overloaded},
+                         {"over_time", OverTimeJson(a)},
                          {"warnings", a.warnings},
-                         {"provenance", {{"version", Version()}, {"commit", Commit()}, {"command", command}}}};
+                         {"provenance", Provenance(command)}};
   if (a.highest_rate) answer["highest_rate_per_s"] = *a.highest_rate;
-  return answer.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  if (s.objective) {
+    answer["objective"] = {{"ttft_s", s.objective->first_token},
+                           {"tpot_s", s.objective->per_token},
+                           {"gap_s", s.objective->gap},
+                           {"share", s.objective->share}};
+  }
+  return Printed(answer);
 }
 
 }  // namespace isochrone::cli

@@ -22,15 +22,12 @@ struct Asked {
   double tolerance = 1e-6;
 };
 
-constexpr std::size_t kShownLetters = 12;  // of a hash: enough to be unique among millions
-
 void Show(const Table& table) { std::fputs(table.Text().c_str(), stdout); }
 
 int Save(reports::Store& store, const Asked& asked) {
   for (std::size_t i = 1; i < asked.words.size(); ++i) {
     const reports::Entry entry = store.Save(ReadInput(asked.words[i]), asked.parents);
-    std::printf("%s  %s of %s\n", entry.hash.substr(0, kShownLetters).c_str(), entry.kind.c_str(),
-                entry.subject.c_str());
+    std::printf("%s  %s of %s\n", reports::Shortened(entry.hash).c_str(), entry.kind.c_str(), entry.subject.c_str());
   }
   return kAnswered;
 }
@@ -46,10 +43,10 @@ int List(const reports::Store& store, const Asked& asked) {
   for (const reports::Entry& e : store.List("", asked.subject)) {
     std::string parents;
     for (const auto& parent : store.ParentsOf(e.hash)) {
-      parents += (parents.empty() ? "" : ", ") + parent.kind + " " + parent.hash.substr(0, kShownLetters);
+      parents += (parents.empty() ? "" : ", ") + parent.kind + " " + reports::Shortened(parent.hash);
     }
-    table.AddRow({e.hash.substr(0, kShownLetters), e.kind, e.subject, e.version, e.commit.substr(0, kShownLetters),
-                  e.date, parents});
+    table.AddRow(
+        {reports::Shortened(e.hash), e.kind, e.subject, e.version, reports::Shortened(e.commit), e.date, parents});
   }
   Show(table);
   const reports::Store::Usage usage = store.Size();

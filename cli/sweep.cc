@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/terminal.h"
 #include "base/text.h"
+#include "cli/answering.h"
 #include "cli/sweep_answer.h"
 #include "cli/sweep_each.h"
 #include "cli/verb.h"
@@ -23,7 +24,8 @@ struct Asked {
   std::string sweep, out, sqlite, shard = "1/1";
   std::vector<std::string> merge;
   int jobs = 0, confirm = 3;
-  bool json = false, resume = false, exhaustive = false, each = false, network = false;
+  Answering how;
+  bool resume = false, exhaustive = false, each = false, network = false;
   std::size_t hand_over = 3;
 };
 
@@ -106,9 +108,9 @@ int RunEach(const study::Space& space, const Asked& asked, int jobs) {
   if (!asked.out.empty()) throw Error("--each", "writes no file of results", "leave out --out, or --each");
   const std::vector<BestOfEach> all = SearchEach(space, jobs, stopped);
   if (stopped) throw Error("isochrone sweep " + asked.sweep, "was interrupted", "ask again");
-  const std::string text =
-      asked.json ? EachJson(space, all, "isochrone sweep " + asked.sweep + " --each") : EachText(space, all);
-  std::fputs(text.c_str(), stdout);
+  Give(
+      asked.how, asked.sweep, [&] { return EachJson(space, all, "isochrone sweep " + asked.sweep + " --each"); },
+      [&] { return EachText(space, all); });
   return kAnswered;
 }
 
@@ -139,7 +141,7 @@ int Run(const Asked& asked) {
   options.shard = shard.index;
   options.shards = shard.count;
   options.stop = &stopped;
-  Progress progress(!asked.json);
+  Progress progress(!asked.how.json);
   options.progress = [&](std::int64_t done, std::int64_t units, std::int64_t priced) {
     progress.Draw(done, units, priced);
   };
@@ -164,10 +166,10 @@ int Run(const Asked& asked) {
   if (file) file->Complete();
   if (!asked.sqlite.empty()) reports::WriteResultTable(asked.out, asked.sqlite);
   answer.best = Confirm(space, answer.result.best, asked);
-  const std::string text =
-      asked.json ? SweepJson(space, answer, "isochrone sweep " + asked.sweep) : SweepText(space, answer);
-  std::fputs(text.c_str(), stdout);
-  if (!asked.json && asked.hand_over < study::HandOverNames().size() && !answer.best.empty())
+  Give(
+      asked.how, asked.sweep, [&] { return SweepJson(space, answer, "isochrone sweep " + asked.sweep); },
+      [&] { return SweepText(space, answer); });
+  if (!asked.how.json && asked.hand_over < study::HandOverNames().size() && !answer.best.empty())
     PrintHandOver(study::ScenarioAt(space, answer.best.front().candidate.index), asked.hand_over);
   return kAnswered;
 }
@@ -192,7 +194,7 @@ Verb SweepVerb() {
             options.Text(asked->shard, "--shard", "do only part I of N, written I/N");
             options.Texts(asked->merge, "--merge", "join complete shards into --out; once for each file");
             options.Choice(asked->hand_over, "--for", study::HandOverNames(), "print the best in a framework's words");
-            options.Flag(asked->json, "--json", "print the answer as JSON");
+            DeclareAnswering(options, asked->how);
             return [asked] { return Run(*asked); };
           }};
 }

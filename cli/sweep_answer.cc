@@ -8,7 +8,7 @@
 
 #include "base/table.h"
 #include "base/text.h"
-#include "cli/version.h"
+#include "cli/answer_parts.h"
 #include "plan/strategy.h"
 #include "study/search/result_file.h"
 
@@ -165,8 +165,8 @@ std::string SweepJson(const study::Space& space, const SweepAnswer& answer, cons
       {"pareto", pareto},
       {"results", results},
       {"warnings", warnings},
-      {"provenance", {{"version", Version()}, {"commit", Commit()}, {"fidelity", "analytic"}, {"command", command}}}};
-  return document.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+      {"provenance", Provenance(command, {{"fidelity", "analytic"}})}};
+  return Printed(document);
 }
 
 std::string SweepText(const study::Space& space, const SweepAnswer& answer) {

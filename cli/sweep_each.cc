@@ -6,8 +6,8 @@
 
 #include "base/table.h"
 #include "base/text.h"
+#include "cli/answer_parts.h"
 #include "cli/sweep_answer.h"
-#include "cli/version.h"
 #include "study/search/result_file.h"
 
 namespace isochrone::cli {
@@ -86,15 +86,15 @@ std::string EachJson(const study::Space& space, const std::vector<BestOfEach>& a
   const ordered_json document = {
       {"schema_version", 1},
       {"kind", "sweep"},
-      {"scenario", {{"file", space.file}, {"question", space.question}}},
+      {"scenario", {{"file", space.file}, {"question", space.question}, {"model", space.bases.front().model.name}}},
       {"objective", study::ObjectiveNames()[static_cast<std::size_t>(space.objective)]},
       {"legal", legal},
       {"pruned", pruned},
       {"priced", priced},
       {"elapsed_s", elapsed},
       {"each", each},
-      {"provenance", {{"version", Version()}, {"commit", Commit()}, {"fidelity", "analytic"}, {"command", command}}}};
-  return document.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+      {"provenance", Provenance(command, {{"fidelity", "analytic"}})}};
+  return Printed(document);
 }
 
 std::string EachText(const study::Space& space, const std::vector<BestOfEach>& all) {

@@ -24,43 +24,13 @@ void FlattenInto(const nlohmann::json& object, const std::string& path, nlohmann
   }
 }
 
-/// Stops the parser at the member "kind" of the outermost object.
-class KindFinder : public nlohmann::json_sax<nlohmann::json> {
- public:
-  bool found = false;
-
-  bool key(string_t& name) override { return !(found = found || (depth_ == 1 && in_object_ && name == "kind")); }
-  bool start_object(std::size_t) override {
-    if (depth_++ == 0) in_object_ = true;
-    return true;
-  }
-  bool start_array(std::size_t) override { return ++depth_ > 1; }  // an outermost list is no answer
-  bool end_object() override { return --depth_ >= 0; }
-  bool end_array() override { return --depth_ >= 0; }
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(number_integer_t) override { return true; }
-  bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
-  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override { return false; }
-
- private:
-  int depth_ = 0;
-  bool in_object_ = false;
-};
-
 }  // namespace
 
-bool LooksLikeAnswer(std::string_view text) {
-  KindFinder finder;
-  nlohmann::json::sax_parse(text.begin(), text.end(), &finder);
-  return finder.found;
-}
+bool LooksLikeAnswer(std::string_view text) { return Json::HasMember(text, "kind"); }
 
 const std::vector<std::string>& AnswerKinds() {
-  static const std::vector<std::string> kinds = {"prediction", "run", "sweep", "score", "comparison", "network"};
+  static const std::vector<std::string> kinds = {"prediction", "run",        "sweep",   "score",  "inference_score",
+                                                 "comparison", "generation", "serving", "advise", "network"};
   return kinds;
 }
 

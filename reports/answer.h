@@ -20,7 +20,7 @@ struct Answer {
   std::shared_ptr<const nlohmann::json> body;
 };
 
-/// prediction, run, sweep, score, comparison, network
+/// What the verbs print: prediction, run, sweep, score, …
 const std::vector<std::string>& AnswerKinds();
 
 /// Parses strictly (unique keys, no NaN). Throws Error naming the input and what a verb would have printed.

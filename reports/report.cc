@@ -19,7 +19,8 @@ bool EndsWith(std::string_view text, std::string_view end) {
 std::string TitleOf(const std::vector<Answer>& answers) {
   if (answers.empty()) return "An empty report";
   const std::string question = TextOf(Member(answers.front().Body(), "scenario"), "question");
-  return question.empty() ? answers.front().name : question;
+  const std::string first = question.empty() ? answers.front().name : question;
+  return answers.size() == 1 ? first : first + " And " + std::to_string(answers.size() - 1) + " more.";
 }
 
 const Answer& OnlyOne(const std::vector<Answer>& answers) {

@@ -27,8 +27,8 @@ struct ReportOptions {
   std::string command;  // that makes this report again; printed under it
 };
 
-/// Any set of answers as one document. The `kind` key of each answer says what it is: prediction, run, sweep, score,
-/// comparison, network. The same inputs give the same bytes.
+/// Any set of answers as one document. The `kind` key of each answer says what it is, one of AnswerKinds(). The same
+/// inputs give the same bytes.
 ///
 /// Throws  Error for an input that is no JSON object, has no known `kind`, or has nothing that `format` can show
 ///         (a trace needs a timeline); for kHtml also when this build has no page.

@@ -1,5 +1,7 @@
 #include "reports/store.h"
 
+#include <ctime>
+
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -13,6 +15,7 @@ namespace {
 using nlohmann::json;
 
 constexpr int kSchema = 1;
+constexpr std::size_t kShownLetters = 12;
 constexpr const char* kTables = R"(
   CREATE TABLE IF NOT EXISTS objects (hash TEXT PRIMARY KEY, kind TEXT NOT NULL, base TEXT, depth INTEGER NOT NULL,
                                       body TEXT NOT NULL, full_bytes INTEGER NOT NULL) WITHOUT ROWID;
@@ -53,6 +56,16 @@ std::string SubjectOf(const Answer& answer) {
   return subject;
 }
 
+/// "2026-11-22T06:05:04Z"
+std::string Now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
+
 class Transaction {
  public:
   explicit Transaction(const Database& database) : database_(database) { database_.Run("BEGIN IMMEDIATE"); }
@@ -74,6 +87,8 @@ Entry EntryOf(const Statement& row) {
 }
 
 }  // namespace
+
+std::string Shortened(const std::string& hash) { return hash.substr(0, kShownLetters); }
 
 Store::Store(const std::string& path) : database_(path) {
   Statement version = database_.Prepare("PRAGMA user_version");
@@ -122,6 +137,7 @@ Entry Store::Save(const Input& input, const std::vector<std::string>& parents) {
               TextOf(provenance, "version"),
               TextOf(provenance, "commit"),
               TextOf(provenance, "date")};
+  if (entry.date.empty()) entry.date = Now();
   std::vector<std::string> made_from;
   for (const std::string& parent : parents) made_from.push_back(Resolve(parent));
 

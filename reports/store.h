@@ -14,10 +14,13 @@ namespace isochrone::reports {
 struct Entry {
   std::int64_t id = 0;
   std::string hash;     // of the content: of what was answered, not of when, by which version or how fast
-  std::string kind;     // prediction, run, sweep, score, comparison, network
+  std::string kind;     // one of AnswerKinds()
   std::string subject;  // what was asked: the same in every version, so that versions line up
   std::string name, version, commit, date;
 };
+
+/// The first letters of a hash: enough to be unique among millions.
+std::string Shortened(const std::string& hash);
 
 /// Answers of many versions in one SQLite file.
 ///
@@ -31,7 +34,8 @@ class Store {
   /// Opens the file, or creates it. Throws Error where it is no store.
   explicit Store(const std::string& path);
 
-  /// Saves an answer, with its scenario and its profile as parents beside `parents` (hashes, or unique beginnings).
+  /// Saves an answer, with its scenario and its profile as parents beside `parents` (hashes, or unique beginnings). Its
+  /// date is that of its provenance, or else now.
   Entry Save(const Input& input, const std::vector<std::string>& parents = {});
 
   /// Oldest first; of one kind and subject where given.

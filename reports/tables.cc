@@ -23,8 +23,8 @@ bool EndsWith(std::string_view text, std::string_view end) {
 Quantity QuantityOf(std::string_view key) {
   static const std::set<std::string_view> kBytes = {"parameters", "gradients",     "optimizer", "activations",
                                                     "workspace",  "communication", "framework", "total"};
-  static const std::set<std::string_view> kFractions = {"mfu", "hfu", "share", "bubble_over_ideal", "bubble_over_total",
-                                                        "load"};
+  static const std::set<std::string_view> kFractions = {
+      "mfu", "hfu", "share", "bubble_over_ideal", "bubble_over_total", "load", "utilisation", "efficiency"};
   const std::size_t dot = key.rfind('.');
   if (dot != std::string_view::npos) key = key.substr(dot + 1);
   if (EndsWith(key, "_per_s")) return Quantity::kPlain;
@@ -32,7 +32,7 @@ Quantity QuantityOf(std::string_view key) {
   if (EndsWith(key, "_bytes") || kBytes.count(key) > 0) return Quantity::kBytes;
   if (EndsWith(key, "_flops")) return Quantity::kFlops;
   if (EndsWith(key, "_pct")) return Quantity::kPercent;
-  return kFractions.count(key) > 0 ? Quantity::kFraction : Quantity::kPlain;
+  return kFractions.count(key) > 0 || EndsWith(key, "_share") ? Quantity::kFraction : Quantity::kPlain;
 }
 
 std::string Readable(double value, Quantity quantity) {
@@ -195,6 +195,43 @@ void WriteScore(const json& body, Writer& out) {
            {"id", "family", "role", "predicted_s", "measured_s", "error_pct", "low_s", "high_s", "status", "reason"});
 }
 
+void WriteInferenceScore(const json& body, Writer& out) {
+  out.List(Member(body, "families"), "How far off is each time?",
+           {"source", "metric", "hardware", "role", "status", "rows", "scored", "mape_pct", "median_ape_pct",
+            "bias_pct", "max_ape_pct"});
+  out.List(Member(body, "rows"), "Was each prediction right?",
+           {"line", "source", "metric", "role", "status", "predicted_s", "measured_s", "error_pct", "reason"});
+}
+
+void WriteGeneration(const json& body, Writer& out) {
+  out.Headline(body);
+  out.Parts(Member(body, "prompt_step"), "Where does a prompt step go?", Quantity::kSeconds, 0);
+  out.Parts(Member(body, "decode_step"), "Where does a decode step go?", Quantity::kSeconds, 0);
+  out.List(Member(Member(body, "memory"), "stages"), "What fills the memory of each stage?", {"stage"});
+}
+
+void WriteServing(const json& body, Writer& out) {
+  out.Headline(body);
+  json waits = json::array();
+  for (const char* what : {"ttft", "tpot", "latency"}) {
+    json row = Member(body, what);
+    if (!row.is_object()) continue;
+    row["what"] = what;
+    waits.push_back(std::move(row));
+  }
+  out.List(waits, "How long do users wait?", {"what", "mean_s", "p50_s", "p90_s", "p99_s"});
+  out.List(Member(body, "over_time"), "What happens over time?",
+           {"start_s", "end_s", "waiting", "answering", "prompt_share", "decode_share", "watts"});
+}
+
+void WriteAdvice(const json& body, Writer& out) {
+  const std::vector<std::string> first = {"change", "rule", "share_pct", "parameters_1e9", "step_time_s"};
+  out.Headline(body);
+  const json& model = Member(body, "model");
+  if (model.is_object()) out.List(json::array({model}), "How does the model run as it is?", first);
+  out.List(Member(body, "better"), "Which shapes run faster?", first);
+}
+
 }  // namespace
 
 std::vector<Section> SectionsOf(const Answer& answer, Reader reader) {
@@ -203,6 +240,10 @@ std::vector<Section> SectionsOf(const Answer& answer, Reader reader) {
   if (answer.kind == "prediction" || answer.kind == "run") WriteStep(body, out);
   if (answer.kind == "sweep") WriteSweep(body, out);
   if (answer.kind == "score") WriteScore(body, out);
+  if (answer.kind == "inference_score") WriteInferenceScore(body, out);
+  if (answer.kind == "generation") WriteGeneration(body, out);
+  if (answer.kind == "serving") WriteServing(body, out);
+  if (answer.kind == "advise") WriteAdvice(body, out);
   if (answer.kind == "comparison") {
     out.Headline(body);
     out.List(Member(body, "operations"), "Was the prediction of each operation right?",

@@ -4,10 +4,11 @@
 
 namespace isochrone::sim::serving {
 
-Served DecodeOnly(const std::vector<DecodeRequest>& requests, const plan::StepCost& cost, const Limits& limits) {
+Served DecodeOnly(const std::vector<DecodeRequest>& requests, const plan::StepCost& cost, const Limits& limits,
+                  bool trace) {
   Served served;
   served.outcomes.resize(requests.size());
-  Clock clock(served, false);
+  Clock clock(served, trace);
   RunningSet running;
   double reserved = 0;
   std::size_t next = 0;

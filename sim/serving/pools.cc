@@ -26,6 +26,7 @@ Served PromptPool(const Work& work, int engines) {
     }
     const double seconds = work.cost.Seconds(load);
     served.prompt_seconds += seconds, ++served.steps;
+    if (work.trace) served.stretches.push_back({start, start + seconds, Phase::kPrompt});
     for (std::size_t i = first; i < next; ++i) served.outcomes[i] = {start + seconds, start + seconds};
     served.end = std::max(served.end, start + seconds);
     free.push(start + seconds);
@@ -47,7 +48,7 @@ struct Arrived {
 Served Separated(const SeparatedWork& work) {
   Limits prompts = work.limits;
   prompts.sequences = 1'000'000;
-  Served served = PromptPool({work.requests, work.prompt_cost, prompts}, work.prompt_engines);
+  Served served = PromptPool({work.requests, work.prompt_cost, prompts, work.trace}, work.prompt_engines);
   std::vector<Arrived> arrived;
   for (std::size_t i = 0; i < work.requests.size(); ++i) {
     const Request& r = work.requests[i];
@@ -66,9 +67,10 @@ Served Separated(const SeparatedWork& work) {
       own.push_back({arrived[i].time, PromptOf(r), r.output});
       ids.push_back(arrived[i].id);
     }
-    const Served part = DecodeOnly(own, work.decode_cost, work.limits);
+    const Served part = DecodeOnly(own, work.decode_cost, work.limits, work.trace);
     for (std::size_t i = 0; i < ids.size(); ++i) served.outcomes[ids[i]].finish = part.outcomes[i].finish;
     served.gaps.insert(served.gaps.end(), part.gaps.begin(), part.gaps.end());
+    served.stretches.insert(served.stretches.end(), part.stretches.begin(), part.stretches.end());
     served.decode_seconds += part.decode_seconds, served.steps += part.steps;
     served.end = std::max(served.end, part.end);
   }

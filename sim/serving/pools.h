@@ -16,8 +16,10 @@ struct DecodeRequest {
   double ready = 0;
   std::int32_t prompt = 1, output = 2;
 };
-/// Decodes them on one engine; requests sorted by `ready`. Outcomes hold the finish only.
-Served DecodeOnly(const std::vector<DecodeRequest>& requests, const plan::StepCost& cost, const Limits& limits);
+/// Decodes them on one engine; requests sorted by `ready`. Outcomes hold the finish only. `trace`: stretches are
+/// recorded.
+Served DecodeOnly(const std::vector<DecodeRequest>& requests, const plan::StepCost& cost, const Limits& limits,
+                  bool trace = false);
 
 /// Prompts and decoding on engines of their own, with the cache sent from one to the other.
 ///
@@ -33,6 +35,7 @@ struct SeparatedWork {
   Limits limits;  // of a decode engine; the token budget is the prompt engines'
   int prompt_engines = 1, decode_engines = 1;
   double transfer_latency = 0, transfer_per_token = 0;
+  bool trace = false;
 };
 Served Separated(const SeparatedWork& work);
 

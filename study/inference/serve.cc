@@ -19,6 +19,8 @@ using sim::serving::Limits;
 using sim::serving::Request;
 using sim::serving::Served;
 
+constexpr int kMoments = 200;  // as many as a chart can show
+
 /// What one run needs and does not change from rate to rate.
 struct Prepared {
   plan::StepCost cost, prompt_cost, decode_cost;
@@ -97,7 +99,8 @@ Served Run(const ServeScenario& s, const Prepared& p, const std::vector<Request>
                                     .prompt_engines = s.separation->prompt_replicas,
                                     .decode_engines = s.separation->decode_replicas,
                                     .transfer_latency = s.engine.base.cluster.node.link_latency.value,
-                                    .transfer_per_token = p.transfer_per_token});
+                                    .transfer_per_token = p.transfer_per_token,
+                                    .trace = trace});
   }
   return sim::serving::ServeOnAll(s.scheduler, {requests, p.cost, p.limits, trace}, p.engines);
 }
@@ -172,8 +175,9 @@ ServeAnswer Summarise(const ServeScenario& s, const Prepared& p, const std::vect
   return a;
 }
 
-/// Energy: prompt steps draw the limit's share that power.h gives a typical one, decode steps theirs, the rest idles.
-double Joules(const ServeScenario& s, const Prepared& p, const std::vector<Request>& requests, const Served& served) {
+/// Power: prompt steps draw the limit's share that power.h gives a typical one, decode steps theirs, the rest idles.
+ServingPower PowerOf(const ServeScenario& s, const Prepared& p, const std::vector<Request>& requests,
+                     const Served& served) {
   const costmodel::PowerModel power = costmodel::PowerOf(s.engine);
   double prompt = 0, pairs = 0, decoded = 0, cached = 0;
   for (const Request& r : requests) {
@@ -183,10 +187,14 @@ double Joules(const ServeScenario& s, const Prepared& p, const std::vector<Reque
   plan::StepLoad prompts, decodes;
   prompts.prompt_tokens = prompt, prompts.prompt_pairs = pairs;
   decodes.decoded = decoded, decodes.cached = cached;
-  const double idle = power.Watts({}, 0), each = static_cast<double>(p.gpus) / p.engines;
-  const double busy = each * (power.Watts(prompts, served.prompt_seconds) * served.prompt_seconds +
-                              power.Watts(decodes, served.decode_seconds) * served.decode_seconds);
-  return busy + each * idle * std::max(0.0, served.end * p.engines - served.Busy());
+  return {p.gpus * power.Watts({}, 0), p.gpus * power.Watts(prompts, served.prompt_seconds),
+          p.gpus * power.Watts(decodes, served.decode_seconds)};
+}
+
+/// Of the whole run; engines that do nothing idle.
+double JoulesOf(const Prepared& p, const Served& served, const ServingPower& power) {
+  const double idle = std::max(0.0, served.end * p.engines - served.Busy());
+  return (power.prompt * served.prompt_seconds + power.decode * served.decode_seconds + power.idle * idle) / p.engines;
 }
 
 void Warn(ServeAnswer& a) {
@@ -246,11 +254,13 @@ double HighestRate(const std::function<bool(double)>& keeps, int threads) {
 ServeAnswer Serve(const ServeScenario& scenario) {
   const Prepared prepared = Prepare(scenario);
   const std::vector<Request> requests = scenario.trace.empty() ? RequestsAt(scenario, scenario.rate) : scenario.trace;
-  const Served served = Run(scenario, prepared, requests, false);
+  const Served served = Run(scenario, prepared, requests, true);
   ServeAnswer answer = Summarise(scenario, prepared, requests, served);
   double tokens = 0;
   for (const Request& r : requests) tokens += r.output;
-  answer.joules_per_output_token = tokens > 0 ? Joules(scenario, prepared, requests, served) / tokens : 0;
+  const ServingPower power = PowerOf(scenario, prepared, requests, served);
+  answer.joules_per_output_token = tokens > 0 ? JoulesOf(prepared, served, power) / tokens : 0;
+  answer.over_time = MomentsOf(requests, served, prepared.engines, power, kMoments);
   if (scenario.objective && scenario.objective->find_rate) {
     const int threads = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, 16U));
     answer.highest_rate = HighestRate(

@@ -8,6 +8,7 @@
 #include "plan/inference/inference_scenario.h"
 #include "sim/serving/arrivals.h"
 #include "sim/serving/schedulers.h"
+#include "study/inference/serving_moments.h"
 
 namespace isochrone::study {
 
@@ -64,6 +65,7 @@ struct ServeAnswer {
   int gpus = 0;
   bool overloaded = false;
   std::optional<double> highest_rate;  // requests a second that keep the objective
+  std::vector<ServingMoment> over_time;
   std::vector<std::string> warnings;
 };
 

@@ -103,6 +103,56 @@ TEST_CASE("the store saves a prediction, lists it and finds that nothing moved",
   CHECK(Isochrone("store moved" + store).out == "no version changed an answer\n");
 }
 
+TEST_CASE("every verb that answers saves what it answers, whatever it prints", "[store]") {
+  const Folder folder;
+  const std::string store = " --store " + (folder / "answers.db");
+  const std::string run = "scenarios/examples/byte_gpt_on_8_cpu_ranks.json";
+  std::string last;
+  for (const auto& [kind, words] : std::vector<std::pair<std::string, std::string>>{
+           {"prediction", "predict " + kScenario},
+           {"generation", "predict scenarios/inference/llama3_70b_generates_on_8_h100.json"},
+           {"serving", "predict scenarios/inference/mistral_7b_chunked_on_a100.json"},
+           {"sweep", "sweep scenarios/sweeps/gpt3_175b_512.json"},
+           {"sweep", "sweep scenarios/sweeps/gpt3_175b_strong_scaling.json --each"},
+           {"score", "score"},
+           {"advise", "advise scenarios/examples/shapes/gpt3_2.7b_on_8_a100.json"},
+           {"run", "run " + run + " --steps 2"},
+           {"comparison", "compare " + run + " --steps 2 --turns 1"}}) {
+    const Done done = Isochrone(words + store);
+    INFO(done.out);
+    REQUIRE(done.status == 0);
+    const std::size_t at = done.out.find(" as ", done.out.find("saved in "));
+    REQUIRE(at != std::string::npos);
+    const json saved = json::parse(Isochrone("store show " + done.out.substr(at + 4, 12) + store).out);
+    CHECK(saved["kind"] == kind);
+    CHECK(saved["provenance"]["command"].get<std::string>().find(words.substr(0, words.find(' '))) !=
+          std::string::npos);
+    if (kind == "run") last = done.out.substr(at + 4, 12);
+  }
+  REQUIRE(Isochrone("compare " + run + " --steps 2 --turns 1 --parent " + last + store).status == 0);
+  const std::string list = Isochrone("store list" + store).out;
+  CHECK(list.find("run " + last) != std::string::npos);
+  CHECK(list.find("profile ") != std::string::npos);
+}
+
+TEST_CASE("a report takes answers of the store by their hash", "[store]") {
+  const Folder folder;
+  const std::string store = " --store " + (folder / "answers.db");
+  const std::string saved = Isochrone("predict " + kScenario + " --json" + store).out;
+  const std::string hash = saved.substr(saved.find(" as ", saved.find("saved in ")) + 4, 12);
+  const Done done = Isochrone("report " + hash + store + " --out " + (folder / "a.csv"));
+  INFO(done.out);
+  REQUIRE(done.status == 0);
+  CHECK(ContentOf(folder / "a.csv").find("step_time_s,") != std::string::npos);
+  CHECK(Isochrone("report ffffffffffff" + store).out.find("no saved object") != std::string::npos);
+}
+
+TEST_CASE("a parent without a store is refused", "[store]") {
+  const Done done = Isochrone("predict " + kScenario + " --parent abc");
+  CHECK(done.status == 1);
+  CHECK(done.out == "error: --parent abc\n  needs a store to be in\n  add --store FILE\n");
+}
+
 TEST_CASE("the store names the commit that moved a prediction, and a run that became slower is worse", "[store]") {
   const Folder folder;
   const std::string store = " --store " + (folder / "answers.db");

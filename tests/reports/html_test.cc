@@ -80,7 +80,8 @@ TEST_CASE("an input that no verb printed is refused with what would do", "[repor
                     "  make it with --json, for example isochrone predict SCENARIO --json > answer.json");
   CHECK_THROWS_WITH(RenderReport({{"x.json", R"({"kind":"cake"})"}}, Format::kMarkdown),
                     "x.json: /kind = \"cake\"\n  is not a kind that a report can show\n"
-                    "  give prediction, run, sweep, score, comparison or network");
+                    "  give prediction, run, sweep, score, inference_score, comparison, generation, serving, advise or "
+                    "network");
 }
 
 TEST_CASE("an answer is told from a scenario by its outermost member kind, wherever it stands", "[report]") {

@@ -39,6 +39,28 @@ TEST_CASE("a serving question is answered: nobody is lost, and more users wait l
   CHECK_FALSE(Keeps(flooded, {1, 0.05, 0.9}));
 }
 
+TEST_CASE("over time, watts add up to the energy, shares to the utilisation and requests to their waits", "[study]") {
+  const tests::Folder folder;
+  const std::string apart = tests::Replaced(kScenario, "\"sequences\": 64",
+                                            "\"sequences\": 64, \"separated\": {\"prompt_replicas\": 1, "
+                                            "\"decode_replicas\": 2, \"prompt_tensor\": 1, \"decode_tensor\": 1}");
+  for (const std::string& text : {std::string(kScenario), apart}) {
+    const ServeAnswer a = Serve(ReadServing(folder.Write("s.json", text)));
+    double joules = 0, busy = 0, waited = 0, answered = 0;
+    for (const ServingMoment& m : a.over_time) {
+      const double seconds = m.end - m.start;
+      joules += m.watts * seconds, busy += (m.prompt_share + m.decode_share) * seconds;
+      waited += m.waiting * seconds, answered += m.answering * seconds;
+      CHECK(m.prompt_share + m.decode_share <= 1 + 1e-9);
+    }
+    const double span = a.over_time.back().end, requests = static_cast<double>(a.requests);
+    CHECK(joules == Approx(a.joules_per_output_token * a.output_tokens_per_s * span).epsilon(1e-9));
+    CHECK(busy == Approx(a.utilisation * span).epsilon(1e-9));
+    CHECK(waited == Approx(a.first_token.mean * requests).epsilon(1e-9));
+    CHECK(waited + answered == Approx(a.latency.mean * requests).epsilon(1e-9));
+  }
+}
+
 TEST_CASE("requests longer than the cache are turned away and counted, empty prompts are answered", "[study]") {
   const tests::Folder folder;
   folder.Write("t.csv", "arrival_s,prompt_tokens,output_tokens\n0,0,5\n0.5,900000,10\n1,100,0\n");
