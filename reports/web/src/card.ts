@@ -1,5 +1,6 @@
 // A titled box of a view, with what can be done with it in its corner.
 import { type Child, h } from "./dom";
+import { shortened } from "./format";
 
 export interface Action {
   name: string;
@@ -46,4 +47,12 @@ export function figure(name: string, key: string, value: unknown, text: string, 
     h("div", { class: "figure-name" }, name),
     h("data", { class: "figure-value", "data-key": key, value: value === undefined || value === null ? "" : String(value) }, text),
     h("div", { class: "figure-below" }, below));
+}
+
+/// What the answer warns of; nothing where it does not.
+export function warningsCard(list: string[] = []): HTMLElement | null {
+  if (list.length === 0) return null;
+  return h("section", { class: "card wide warning", role: "note", "aria-label": "Warnings" },
+    h("h3", {}, list.length === 1 ? "One thing to know" : `${list.length} things to know`),
+    h("ul", {}, list.map((w) => h("li", {}, shortened(String(w), 2000)))));
 }

@@ -4,7 +4,7 @@ import type { Scalar } from "./schema";
 export type Quantity = "plain" | "seconds" | "bytes" | "flops" | "fraction" | "percent";
 
 const BYTES = new Set(["parameters", "gradients", "optimizer", "activations", "workspace", "communication", "framework", "total"]);
-const FRACTIONS = new Set(["mfu", "hfu", "share", "bubble_over_ideal", "bubble_over_total", "load"]);
+const FRACTIONS = new Set(["mfu", "hfu", "share", "bubble_over_ideal", "bubble_over_total", "load", "utilisation", "efficiency"]);
 
 /// What the numbers under a JSON key are, by its last word.
 export function quantityOf(key: string): Quantity {
@@ -14,7 +14,7 @@ export function quantityOf(key: string): Quantity {
   if (last.endsWith("_bytes") || last === "bytes" || BYTES.has(last)) return "bytes";
   if (last.endsWith("_flops")) return "flops";
   if (last.endsWith("_pct")) return "percent";
-  return FRACTIONS.has(last) ? "fraction" : "plain";
+  return FRACTIONS.has(last) || last.endsWith("_share") ? "fraction" : "plain";
 }
 
 /// Three digits that count: 0.0512, 1.50, 79.2, 312, 1,536.
@@ -49,14 +49,23 @@ export function bytes(value: number): string {
   return scaled(value, [[2 ** 40, "TiB"], [2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"], [1, "B"]]);
 }
 
-/// A tick of an axis: "5 s", not "5.00 s".
+/// A tick of an axis: "5 s", not "5.00 s", and "10 min", not "10 min 00 s".
 export function tick(text: string): string {
-  return text.replace(/(\.\d*?)0+(?=\s|$)/, "$1").replace(/\.(?=\s|$)/, "");
+  return text.replace(/ 00 (s|min|h)$/, "").replace(/(\.\d*?)0+(?=\s|$)/, "$1").replace(/\.(?=\s|$)/, "");
 }
 
 /// Charts of memory count in GiB, so that their ticks are round.
 export const GIB = 2 ** 30;
+/// Small ones, of a run on a CPU's cores, count in MiB or KiB.
+export function memoryUnit(most: number): { unit: number; tick: (value: number) => string } {
+  const [unit, name] = ([[GIB, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"]] as [number, string][]).find(([from]) => most >= from) ?? [1, "B"];
+  return { unit, tick: (value) => `${tick(threeDigits(value))} ${name}` };
+}
 export const gibTick = (gib: number): string => `${tick(threeDigits(gib))} GiB`;
+/// Between the ticks of an axis of at most `parts` stretches up to `end` seconds: whole minutes and hours where it is long.
+export function timeStep(end: number, parts: number): number | undefined {
+  return end <= 120 ? undefined : [30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200].find((step) => end / step <= parts) ?? 86400 * Math.ceil(end / 86400 / parts);
+}
 export const secondsTick = (value: number): string => tick(seconds(value));
 
 export function percent(ratio: number, decimals = 1): string {
@@ -94,8 +103,8 @@ export function show(value: unknown, quantity: Quantity = "plain"): string {
 /// A key as words: step_time_s → "step time", bubble_over_total → "bubble over total".
 export function words(key: string): string {
   const plain = key.endsWith("_per_s") ? `${key.slice(0, -2)}_second` : key.replace(/_(s|bytes|pct)$/, "");
-  return plain.replaceAll("_", " ").replace(/\b(mfu|hfu|gpu|tflops|zero|mape|ape)\b/g,
-    (w) => ({ tflops: "TFLOP/s", zero: "ZeRO", mape: "mean error", ape: "error" })[w] ?? w.toUpperCase());
+  return plain.replaceAll("_", " ").replace(/\b(mfu|hfu|gpus?|tflops|zero|mape|ape)\b/g,
+    (w) => ({ gpus: "GPUs", tflops: "TFLOP/s", zero: "ZeRO", mape: "mean error", ape: "error" })[w] ?? w.toUpperCase());
 }
 
 /// `text` within `most` characters; emoji stay whole.

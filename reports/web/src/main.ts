@@ -5,13 +5,16 @@ import type { NamedAnswer, Report } from "./schema";
 import { mode, startTheme, toggleTheme } from "./theme";
 import type { View } from "./view";
 import { accuracy } from "./views/accuracy";
+import { advice } from "./views/advice";
 import { difference } from "./views/difference";
 import { evaluated } from "./views/evaluated";
 import { gantt } from "./views/gantt";
+import { generation } from "./views/generation";
 import { memoryOverTime } from "./views/memory";
 import { network } from "./views/network";
 import { overview } from "./views/overview";
 import { scaling } from "./views/scaling";
+import { serving } from "./views/serving";
 import { sweep } from "./views/sweep";
 
 /// The answers under names without the folders that all of them share.
@@ -22,12 +25,15 @@ function withoutCommonFolder(list: NamedAnswer[]): NamedAnswer[] {
   return list.map((a) => ({ ...a, name: a.name.slice(common.length) || a.name }));
 }
 
-const VIEWS: View[] = [overview, gantt, memoryOverTime, sweep, accuracy, difference, scaling, network, evaluated];
+const VIEWS: View[] = [overview, gantt, memoryOverTime, generation, serving, advice, sweep, accuracy, difference, scaling, network, evaluated];
 
 const report = JSON.parse(document.getElementById("data")?.textContent ?? "{}") as Report;
 const answers = withoutCommonFolder(report.answers ?? []);
 const answersOf = (view: View) => answers.filter((a) => view.takes(a.answer));
-const views = VIEWS.filter((view) => answersOf(view).length >= (view.least ?? 1));
+const views = VIEWS.filter((view) => {
+  const list = answersOf(view);
+  return list.length >= (view.least ?? 1) && (view.fills?.(list) ?? true);
+});
 const state = { view: views[0]?.id ?? "", answer: 0 };
 
 const tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Views" });

@@ -52,6 +52,7 @@ export interface Scenario {
   microbatch?: number;
   sequence?: number;
   strategy?: Record<string, unknown>;
+  [other: string]: unknown; // of a generation or of serving: what was asked
 }
 
 export interface Provenance {
@@ -100,6 +101,18 @@ export interface Link {
   [other: string]: unknown;
 }
 
+/// Of the network fidelity: the whole cluster.
+export interface NetworkSummary {
+  fabric?: string;
+  engine?: string;
+  messages?: number;
+  uncontended_s?: number;
+  contention_s?: number;
+  bisection_bytes_per_s?: number;
+  elsewhere?: { rank_order?: string; step_time_s?: number; contention_s?: number } | null;
+  tiers?: { from?: string; to?: string; links?: number; bytes?: number; utilisation?: number; most_utilised?: number }[];
+}
+
 interface Common {
   kind: string;
   schema_version?: number;
@@ -107,8 +120,15 @@ interface Common {
   provenance?: Provenance;
   warnings?: string[];
   links?: Link[];
+  network?: NetworkSummary;
   fidelity?: string;
   elapsed_s?: number;
+}
+
+export interface Memory {
+  peak_bytes?: number;
+  capacity_bytes?: number;
+  fits?: boolean;
 }
 
 /// predict and run: the same keys, predicted or measured.
@@ -126,7 +146,7 @@ export interface Step extends Common {
   bubble_over_total?: number;
   attribution_s?: Parts;
   exposed_communication_s?: Parts;
-  memory?: { peak_bytes?: number; capacity_bytes?: number; fits?: boolean; stages?: StageMemory[] };
+  memory?: Memory & { stages?: StageMemory[] };
   operations?: Operation[];
   timeline?: Timeline;
   memory_over_time?: MemoryCurve[];
@@ -148,6 +168,7 @@ export interface Sweep extends Common {
   axes?: string[] | Record<string, unknown>;
   results?: PackedRows;
   best?: Record<string, unknown>[];
+  each?: ({ best?: Record<string, unknown> | null; chosen_step_time_s?: number; regret_pct?: number } & Record<string, unknown>)[]; // with --each
   pareto?: Record<string, unknown>[];
 }
 
@@ -186,6 +207,8 @@ export interface Score extends Common {
 
 export interface ComparedOperation {
   name: string;
+  program?: string;
+  phase?: string;
   predicted_s?: number | null;
   measured_s?: number | null;
   error_pct?: number | null;
@@ -199,11 +222,94 @@ export interface Comparison extends Common {
   operations?: ComparedOperation[];
 }
 
-export interface Network extends Common {
-  kind: "network";
+/// predict of a scenario with "workload": "generate".
+export interface Generation extends Common {
+  kind: "generation";
+  ttft_s?: number;
+  tpot_s?: number;
+  total_s?: number;
+  output_tokens_per_s?: number;
+  requests_per_s?: number;
+  gpu_seconds_per_request?: number;
+  price_per_million_tokens?: number;
+  joules_per_output_token?: number;
+  prompt_step?: Parts;
+  decode_step?: Parts;
+  memory?: Memory & { most_batch?: number; stages?: Parts[] };
 }
 
-export type Answer = Step | Sweep | Score | Comparison | Network;
+export interface Percentiles {
+  mean_s?: number;
+  p50_s?: number;
+  p90_s?: number;
+  p99_s?: number;
+}
+
+export interface Moment {
+  start_s: number;
+  end_s: number;
+  prompt_share: number;
+  decode_share: number;
+  waiting: number;
+  answering: number;
+  watts: number;
+}
+
+/// predict of a scenario with "workload": "serve".
+export interface Serving extends Common {
+  kind: "serving";
+  requests?: number;
+  turned_away?: number;
+  ttft?: Percentiles;
+  tpot?: Percentiles;
+  latency?: Percentiles;
+  gap_p99_s?: number;
+  requests_per_s?: number;
+  output_tokens_per_s?: number;
+  objective?: { ttft_s: number; tpot_s: number; gap_s: number; share: number };
+  kept_share?: number;
+  goodput_requests_per_s?: number;
+  highest_rate_per_s?: number;
+  utilisation?: number;
+  joules_per_output_token?: number;
+  preemptions?: number;
+  overloaded?: boolean;
+  over_time?: Moment[];
+}
+
+export interface Shape {
+  change?: string;
+  rule?: string | null;
+  share_pct?: number | null;
+  parameters_1e9?: number;
+  step_time_s?: number;
+  tflops_per_gpu?: number;
+  tflops_gain_pct?: number | null;
+  tokens_per_s?: number;
+  tokens_gain_pct?: number | null;
+}
+
+export interface Advice extends Common {
+  kind: "advise";
+  tried?: number;
+  model?: Shape;
+  better?: Shape[];
+  rules?: Record<string, string>; // what each means
+}
+
+/// score of published generations: one error per source, metric and kind of GPU.
+export interface InferenceScore extends Common {
+  kind: "inference_score";
+  families?: (Omit<Family, "family"> & { source: string; metric: string; hardware?: string; status?: string })[];
+  rows?: (Omit<ScoredRow, "id" | "family"> & { line: number; source: string; metric: string })[];
+}
+
+export interface Network extends Common {
+  kind: "network";
+  step_time_s?: number;
+}
+
+export type Answer = Step | Sweep | Score | InferenceScore | Comparison | Generation | Serving | Advice | Network;
 
 export interface NamedAnswer<T extends Answer = Answer> {
   name: string;

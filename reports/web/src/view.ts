@@ -16,6 +16,8 @@ export interface View {
   takes: (answer: Answer) => boolean;
   /// Fewer answers than this, and the tab is absent.
   least?: number;
+  /// Whether these answers together fill it; where absent, they do.
+  fills?: (answers: NamedAnswer[]) => boolean;
   /// The view shows all its answers at once, so none is chosen.
   all?: boolean;
   render: (context: Context) => HTMLElement[];

@@ -1,6 +1,6 @@
 // node page_test.mjs RENDERER WEB ISOCHRONE ROOT: the page of every kind of answer in a real browser.
 import { join } from "node:path";
-import { comparison, hostile, network, prediction, score, sweep, write } from "./fixtures.mjs";
+import { comparison, hostile, inferenceScore, network, prediction, score, sweep, write } from "./fixtures.mjs";
 import { answer, check, download, equal, finish, folder, isochrone, near, open, render } from "./harness.mjs";
 
 write(join(folder, "in"), {
@@ -10,10 +10,23 @@ write(join(folder, "in"), {
   network: network(), bare: { kind: "prediction" }, bare_score: { kind: "score" }, bare_comparison: { kind: "comparison" },
   bare_network: { kind: "network" }, hostile: hostile(),
 });
-const SINGLE = ["prediction", "run", "sweep", "sweep_one", "sweep_none", "score", "comparison", "network", "bare", "bare_score", "bare_comparison", "bare_network", "hostile"];
+// What the program answers where its shape is the point, as it prints it.
+const PRINTED = {
+  generation: ["predict", "scenarios/inference/llama3_70b_generates_on_8_h100.json"],
+  serving: ["predict", "scenarios/inference/mistral_7b_chunked_on_a100.json"],
+  apart: ["predict", "scenarios/inference/opt_13b_separated_on_a100.json"],
+  advise: ["advise", "scenarios/examples/shapes/gpt_14400_on_320_a100.json"],
+  strong: ["sweep", "scenarios/sweeps/gpt3_175b_strong_scaling.json", "--each"],
+  chosen: ["sweep", "scenarios/sweeps/sc21_table1.json", "--each"],
+  contention: ["predict", "scenarios/examples/network/gpt3_on_96_whole.json", "--fidelity", "network"],
+};
+write(join(folder, "in"), Object.fromEntries(Object.entries(PRINTED).map(([name, words]) => [name, JSON.parse(isochrone(...words, "--json"))])));
+write(join(folder, "in"), { bare_generation: { kind: "generation" }, bare_serving: { kind: "serving" }, bare_advise: { kind: "advise" }, inference_score: inferenceScore() });
+const BARE = ["bare_generation", "bare_serving", "bare_advise"];
+const SINGLE = [...Object.keys(PRINTED), ...BARE, "inference_score", "prediction", "run", "sweep", "sweep_one", "sweep_none", "score", "comparison", "network", "bare", "bare_score", "bare_comparison", "bare_network", "hostile"];
 render({
   ...Object.fromEntries(SINGLE.map((name) => [name, [name]])),
-  all: ["prediction", "faster", "data2", "run", "sweep", "score", "score_after", "comparison", "network"],
+  all: ["prediction", "faster", "data2", "run", "sweep", "score", "score_after", "comparison", "network", ...Object.keys(PRINTED)],
   nothing: [],
 });
 
@@ -36,7 +49,7 @@ async function walk(tab, name) {
 for (const name of [...SINGLE, "all"]) {
   await open(name, { width: 1280, theme: "light" }, (tab) => walk(tab, name));
 }
-for (const name of ["all", "hostile", "bare", "sweep_one"]) await open(name, { width: 390, theme: "dark" }, (tab) => walk(tab, `${name}, narrow`));
+for (const name of ["all", "hostile", "bare", ...BARE, "sweep_one"]) await open(name, { width: 390, theme: "dark" }, (tab) => walk(tab, `${name}, narrow`));
 
 // A real scenario, predicted and reported by the program.
 const SCENARIO = "scenarios/examples/gpt3_on_64_a100.json";
@@ -76,6 +89,82 @@ await open("prediction", {}, async (tab) => {
   check("a chart is saved as PNG", png.name.endsWith(".png") && png.bytes.subarray(1, 4).toString() === "PNG" && png.bytes.length > 5000, png.name);
   const svg = await download(tab, tab.getByRole("button", { name: "Save What fills the memory of each stage? as SVG" }));
   check("a chart is saved as SVG", svg.name.endsWith(".svg") && svg.bytes.toString().startsWith("<svg") && svg.bytes.toString().includes("capacity"), svg.name);
+});
+
+const shownOn = (tab) => tab.evaluate(() => Object.fromEntries([...document.querySelectorAll("data[data-key]")].map((d) => [d.dataset.key, Number(d.value)])));
+const saved = async (tab, what) => (await download(tab, tab.getByRole("button", { name: `Save the numbers of ${what} as CSV` }))).bytes.toString().trim().split("\r\n").map((l) => l.split(","));
+
+await open("generation", {}, async (tab) => {
+  const wanted = answer("generation");
+  const shown = await shownOn(tab);
+  for (const key of ["ttft_s", "tpot_s", "total_s", "output_tokens_per_s", "gpu_seconds_per_request", "joules_per_output_token"]) equal(`${key} of a generation is the answer's`, shown[key], wanted[key]);
+  equal("its peak memory is the answer's", shown["memory.peak_bytes"], wanted.memory.peak_bytes);
+  const [head, decode] = await saved(tab, "Where does a step go?");
+  equal("a decode step's parts are the answer's", head.slice(1).map((key, i) => [key, Number(decode[i + 1])]), Object.entries(wanted.decode_step).filter(([key]) => head.includes(key)));
+  const [kinds, stage] = await saved(tab, "What fills the memory of each stage?");
+  equal("a stage's bytes are the answer's", Number(stage[kinds.indexOf("weights_bytes")]), wanted.memory.stages[0].weights_bytes);
+});
+
+for (const name of ["serving", "apart"]) await open(name, {}, async (tab) => {
+  const wanted = answer(name);
+  const shown = await shownOn(tab);
+  for (const key of ["requests_per_s", "goodput_requests_per_s", "utilisation", "joules_per_output_token", "output_tokens_per_s"]) equal(`${key} of ${name} is the answer's`, shown[key], wanted[key]);
+  for (const key of ["ttft", "tpot", "latency"]) equal(`the median ${key} of ${name} is the answer's`, shown[`${key}.p50_s`], wanted[key].p50_s);
+  const [head, ...rows] = await saved(tab, "How much power do the GPUs draw?");
+  equal(`the power of ${name} over time is the answer's`, rows.map((r) => Number(r[head.indexOf("watts")])), wanted.over_time.map((m) => m.watts));
+  const inside = await saved(tab, "Who is inside?");
+  equal(`who is inside ${name} is the answer's`, inside.slice(1).map((r) => Number(r[inside[0].indexOf("waiting")])), wanted.over_time.map((m) => m.waiting));
+});
+
+await open("advise", {}, async (tab) => {
+  const wanted = answer("advise");
+  const shown = await shownOn(tab);
+  equal("the model's rate is the answer's", shown["model.tflops_per_gpu"], wanted.model.tflops_per_gpu);
+  equal("the best gain is the answer's", shown["best.tflops_gain_pct"], wanted.better[0].tflops_gain_pct);
+  const text = await tab.textContent("main");
+  check("every rule that made a gain is explained", Object.values(wanted.rules).every((meaning) => text.includes(meaning)), text);
+  const lines = (await download(tab, tab.getByRole("button", { name: "Save All shapes as CSV" }))).bytes.toString().trim().split("\r\n");
+  equal("the table has the model and every shape", lines.length, 2 + wanted.better.length);
+});
+
+await open("contention", { view: "network" }, async (tab) => {
+  const wanted = answer("contention");
+  const shown = await shownOn(tab);
+  for (const key of ["contention_s", "uncontended_s", "messages", "bisection_bytes_per_s"]) equal(`${key} of the network is the answer's`, shown[`network.${key}`], wanted.network[key]);
+});
+
+await open("strong", { view: "scaling" }, async (tab) => {
+  const [, ...rows] = await saved(tab, "How fast is it on more GPUs?"); // the name of the series holds a comma
+  equal("a sweep of clusters scales as it says", rows.map((r) => r.slice(-2).map(Number)), answer("strong").each.map((one) => [one.best.gpus, one.best.tokens_per_s]));
+});
+await open("chosen", {}, async (tab) => {
+  equal("models of different sizes are no scaling", await tab.locator("#tab-scaling").count(), 0);
+  check("what was chosen is held against the best", (await tab.textContent("main")).includes("slower than the best, on average"));
+});
+
+await open("inference_score", { view: "accuracy" }, async (tab) => {
+  const errors = answer("inference_score").rows.map((r) => Math.abs(r.predicted_s / r.measured_s - 1) * 100);
+  near("the mean error of generations is that of the rows", await tab.locator("data[data-key=mape]").evaluate((d) => Number(d.value)), errors.reduce((a, b) => a + b, 0) / errors.length, 1e-9);
+});
+
+// The operations of a comparison: told apart by their pass, and what they cost a step.
+await open("comparison", {}, async (tab) => {
+  const wanted = answer("comparison");
+  const [head, ...rows] = await saved(tab, "Where does the difference come from?");
+  const both = wanted.operations.filter((o) => o.predicted_s !== null);
+  for (const row of rows) {
+    const of = both.find((o) => row[0] === `${o.name} · ${o.phase}`);
+    near(`the difference of ${row[0]} is of all its calls`, Number(row[head.indexOf("difference_in_step_s")]), of.count * (of.predicted_s - of.measured_s), 1e-9);
+  }
+});
+
+await open("run", { view: "timeline" }, async (tab) => {
+  const step = answer("run");
+  const end = Math.max(...step.timeline.spans.map((s) => s[6] + s[7]));
+  const ranks = step.timeline.rank_count;
+  const busy = step.timeline.spans.filter((s) => s[1] === "compute").reduce((sum, s) => sum + s[7], 0);
+  const said = Number(/idle ([\d.]+)%/.exec(await tab.textContent(".lead"))[1]);
+  near("the idle share is that of the spans", said, 100 * (1 - busy / (ranks * end)), 0.01);
 });
 
 // The timeline: zoom by button, key and wheel; press a span; save a trace.

@@ -4,8 +4,10 @@ import type { Scalar, Sweep } from "../schema";
 
 const OUTCOMES = new Set([
   "step_time_s", "low_s", "high_s", "memory_bytes", "peak_bytes", "capacity_bytes", "tokens_per_s", "model_tflops_per_gpu", "mfu", "hfu",
-  "bubble_over_total", "bubble_over_ideal", "fits", "cost", "gpu_hours", "status", "reason", "index", "rank", "id", "confirmed_s",
+  "bubble_over_total", "bubble_over_ideal", "fits", "cost", "gpu_hours", "status", "reason", "rank", "id", "confirmed_s",
 ]);
+
+const INTERNAL = new Set(["index"]); // of the search, not of what it found
 
 export interface SweepData {
   rows: Rows;
@@ -49,7 +51,7 @@ export function readSweep(sweep: Sweep): SweepData | null {
   const time = column(["step_time_s"]);
   const memory = column(["memory_bytes", "peak_bytes"]);
   const given = Array.isArray(sweep.axes) ? sweep.axes.map(String) : Object.keys(sweep.axes ?? {});
-  const chosen = rows.names.filter((n) => given.includes(n) || (!OUTCOMES.has(n) && !n.endsWith("_s") && !n.endsWith("_bytes")));
+  const chosen = rows.names.filter((n) => given.includes(n) || (!OUTCOMES.has(n) && !INTERNAL.has(n) && !n.endsWith("_s") && !n.endsWith("_bytes")));
   const values = new Map(chosen.map((n) => [n, distinct(rows, n)]));
   const hasFits = rows.names.includes("fits");
   const fits = (row: number) => !hasFits || rows.at(row, "fits") !== false;
@@ -59,7 +61,7 @@ export function readSweep(sweep: Sweep): SweepData | null {
     rows, time, memory, fits,
     axes: chosen.filter((n) => (values.get(n)?.length ?? 0) > 1),
     fixed: chosen.filter((n) => values.get(n)?.length === 1),
-    outcomes: rows.names.filter((n) => !chosen.includes(n)),
+    outcomes: rows.names.filter((n) => !chosen.includes(n) && !INTERNAL.has(n)),
     best: fitting.reduce((best, i) => (best < 0 || time[i] < time[best] ? i : best), -1),
     front: paretoFront(fitting, time, memory),
   };

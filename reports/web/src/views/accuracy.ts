@@ -3,7 +3,7 @@ import { figure, missing, stack } from "../card";
 import { chartCard, tip } from "../chart";
 import { h } from "../dom";
 import { percent, seconds, secondsTick, shortened, show } from "../format";
-import type { ComparedOperation, Comparison, Family, Score, ScoredRow } from "../schema";
+import type { ComparedOperation, Comparison, Family, InferenceScore, Score, ScoredRow } from "../schema";
 import type { Colours } from "../theme";
 import { objectTable } from "../table";
 import type { Context, View } from "../view";
@@ -136,12 +136,37 @@ function score(answer: Score): HTMLElement[] {
   ];
 }
 
+/// A score of generations in the form of the others: one row for each time, one family for each source and metric.
+function asScore(answer: InferenceScore): Score {
+  return {
+    ...answer, kind: "score",
+    families: (answer.families ?? []).filter((f) => f.hardware === undefined || f.hardware === "all")
+      .map((f) => ({ ...f, family: `${f.source} ${f.metric}` })),
+    rows: (answer.rows ?? []).map((r) => ({ ...r, id: `${r.source} ${r.metric} line ${r.line}`, family: `${r.source} ${r.metric}` })),
+  };
+}
+
+interface NamedOperation extends ComparedOperation {
+  label: string; // tells it from others of its name
+  step: number; // seconds of a step that the prediction is over the measurement
+}
+
+/// An operation in both passes, or twice in one, is told apart by the pass and a number.
+function labelled(list: ComparedOperation[]): NamedOperation[] {
+  const seen = new Map<string, number>();
+  return list.map((o) => {
+    const plain = [o.name, o.phase].filter(Boolean).join(" · ");
+    const times = (seen.get(plain) ?? 0) + 1;
+    seen.set(plain, times);
+    return { ...o, label: times > 1 ? `${plain} (${times})` : plain, step: (o.count ?? 1) * ((o.predicted_s ?? NaN) - (o.measured_s ?? NaN)) };
+  });
+}
+
 function comparison(answer: Comparison): HTMLElement[] {
-  const list = answer.operations ?? [];
+  const list = labelled(answer.operations ?? []);
   const both = list.filter((o) => typeof o.predicted_s === "number" && typeof o.measured_s === "number" && (o.measured_s as number) > 0 && (o.predicted_s as number) > 0);
   const total = answer.predicted_s !== undefined && answer.measured_s ? answer.predicted_s / answer.measured_s - 1 : NaN;
-  const off = (o: ComparedOperation) => (o.predicted_s as number) - (o.measured_s as number);
-  const worst = [...both].sort((a, b) => Math.abs(off(b)) - Math.abs(off(a))).slice(0, 14).reverse();
+  const worst = [...both].sort((a, b) => Math.abs(b.step) - Math.abs(a.step)).slice(0, 14).reverse();
   return [
     h("p", { class: "lead" }, Number.isNaN(total) ? "The answer compares operations only." :
       `Predicted ${seconds(answer.predicted_s as number)}, measured ${seconds(answer.measured_s as number)}: ${percent(Math.abs(total))} too ${total < 0 ? "fast" : "slow"}.`),
@@ -152,21 +177,22 @@ function comparison(answer: Comparison): HTMLElement[] {
       figure("Operations", "operations", list.length, String(list.length), `${list.length - both.length} on one side only`)),
     h("div", { class: "cards" },
       both.length > 0 ? [
-        scatter("Was each operation right?", both.map((o) => ({ name: o.name, group: "operations", predicted: o.predicted_s as number, measured: o.measured_s as number }))),
+        scatter("Was each operation right?", both.map((o) => ({ name: o.label, group: "operations", predicted: o.predicted_s as number, measured: o.measured_s as number }))),
         chartCard({
           title: "Where does the difference come from?", height: Math.max(200, 60 + 30 * worst.length),
-          note: "Predicted minus measured seconds, the largest first.",
-          label: [...worst].reverse().map((o) => `${o.name} ${seconds(off(o))}`).join(", "),
-          numbers: () => ({ columns: ["name", "predicted_s", "measured_s", "difference_s"], rows: [...worst].reverse().map((o) => [o.name, o.predicted_s ?? null, o.measured_s ?? null, off(o)]) }),
+          note: "Predicted minus measured, all calls of a step; the largest first.",
+          label: [...worst].reverse().map((o) => `${o.label} ${seconds(o.step)}`).join(", "),
+          numbers: () => ({ columns: ["name", "predicted_s", "measured_s", "difference_in_step_s"], rows: [...worst].reverse().map((o) => [o.label, o.predicted_s ?? null, o.measured_s ?? null, o.step]) }),
           option: (c, narrow) => ({
             grid: { left: 8, right: 40, top: 8, bottom: 8 },
             xAxis: { type: "value", axisLabel: { formatter: secondsTick }, splitNumber: narrow ? 2 : 4 },
-            yAxis: { type: "category", data: worst.map((o) => shortened(o.name, narrow ? 16 : 30)), axisLabel: { color: c.text } },
-            tooltip: { trigger: "item", formatter: (p: { dataIndex: number }) => tip(shortened(worst[p.dataIndex].name, 80), [["predicted", seconds(worst[p.dataIndex].predicted_s as number)], ["measured", seconds(worst[p.dataIndex].measured_s as number)]]) },
-            series: [{ type: "bar", barMaxWidth: 18, data: worst.map((o) => ({ value: off(o), itemStyle: { color: off(o) < 0 ? c.accent : c.part("pipeline") } })) }],
+            yAxis: { type: "category", data: worst.map((o) => shortened(o.label, narrow ? 18 : 34)), axisLabel: { color: c.text } },
+            tooltip: { trigger: "item", formatter: (p: { dataIndex: number }) => tip(shortened(worst[p.dataIndex].label, 80), [["in a step", seconds(worst[p.dataIndex].step)], ["calls", show(worst[p.dataIndex].count)], ["predicted, each", seconds(worst[p.dataIndex].predicted_s as number)], ["measured, each", seconds(worst[p.dataIndex].measured_s as number)]]) },
+            series: [{ type: "bar", barMaxWidth: 18, data: worst.map((o) => ({ value: o.step, itemStyle: { color: o.step < 0 ? c.accent : c.part("pipeline") } })) }],
           }),
         }).element] : null,
-      list.length > 0 ? objectTable("All operations", list as unknown as Record<string, unknown>[], ["name", "count", "predicted_s", "measured_s", "error_pct"])
+      list.length > 0 ? objectTable("All operations", list.map(({ label, step, ...o }) => ({ ...o, difference_s: Number.isNaN(step) ? null : step, operation: label })), ["name"], {
+        columns: [{ key: "name" }, { key: "phase" }, { key: "program" }, { key: "count", title: "calls" }, { key: "predicted_s", title: "predicted, each" }, { key: "measured_s", title: "measured, each" }, { key: "error_pct" }, { key: "difference_s", title: "in a step" }] })
         : missing("Operations", "The answer compares no operations.", "operations")),
   ];
 }
@@ -175,6 +201,9 @@ export const accuracy: View = {
   id: "accuracy",
   tab: "Accuracy",
   question: "Was the prediction right?",
-  takes: (answer) => answer.kind === "score" || answer.kind === "comparison",
-  render: ({ chosen }: Context) => (chosen.answer.kind === "score" ? score(chosen.answer as Score) : comparison(chosen.answer as Comparison)),
+  takes: (answer) => ["score", "inference_score", "comparison"].includes(answer.kind),
+  render: ({ chosen: { answer } }: Context) => {
+    if (answer.kind === "comparison") return comparison(answer as Comparison);
+    return score(answer.kind === "inference_score" ? asScore(answer as InferenceScore) : (answer as Score));
+  },
 };

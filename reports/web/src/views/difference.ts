@@ -42,10 +42,14 @@ function headline(answer: Answer): Map<string, number> {
   return out;
 }
 
+/// But for the last digits.
+const isSame = (a: number, b: number) => Math.abs(b - a) <= 1e-9 * Math.max(Math.abs(a), Math.abs(b));
+
 function ratio(a: number, b: number): string {
   if (!Number.isFinite(b / a)) return "–";
   const change = b / a - 1;
-  return change === 0 ? "same" : `${change > 0 ? "+" : "−"}${percent(Math.abs(change))}`;
+  const sign = change > 0 ? "+" : "−";
+  return isSame(a, b) ? "same" : Math.abs(change) < 0.0005 ? `${sign}<0.1%` : `${sign}${percent(Math.abs(change))}`;
 }
 
 function numbersCard(a: NamedAnswer, b: NamedAnswer): HTMLElement {
@@ -113,9 +117,12 @@ function operationsTable(a: Step, b: Step): HTMLElement | null {
     const y = right.get(name);
     return { operation: name, a_s: x ?? null, b_s: y ?? null, difference_s: (y ?? 0) - (x ?? 0), size_s: Math.abs((y ?? 0) - (x ?? 0)) };
   });
+  const differ = rows.filter((r) => !isSame(r.a_s ?? 0, r.b_s ?? 0));
   if (rows.length === 0) return null;
-  return objectTable("Which operations differ?", rows, ["operation"], {
-    columns: [{ key: "operation" }, { key: "a_s", title: "A" }, { key: "b_s", title: "B" }, { key: "difference_s", title: "B − A" }, { key: "size_s", title: "size" }],
+  if (differ.length === 0) return card({ title: "Which operations differ?", wide: true, body: [h("p", { class: "note" }, `None: all ${rows.length.toLocaleString("en-US")} take the same time.`)] });
+  return objectTable("Which operations differ?", differ, ["operation"], {
+    note: differ.length < rows.length ? `All calls of a step, the largest difference first; ${(rows.length - differ.length).toLocaleString("en-US")} others take the same time.` : "All calls of a step, the largest difference first.",
+    columns: [{ key: "operation" }, { key: "a_s", title: "A" }, { key: "b_s", title: "B" }, { key: "difference_s", title: "B − A" }],
     sortBy: "size_s", descending: true });
 }
 
@@ -150,7 +157,7 @@ export const difference: View = {
       const x = headline(a.answer).get("step_time_s");
       const y = headline(b.answer).get("step_time_s");
       const lead = !same ? `A is a ${a.answer.kind}, B a ${b.answer.kind}: only what both have is compared.`
-        : x !== undefined && y !== undefined ? (x === y ? "Both take the same time." : `B is ${percent(Math.abs(y / x - 1))} ${y < x ? "faster" : "slower"} than A: ${seconds(y)} against ${seconds(x)}.`) : "";
+        : x !== undefined && y !== undefined ? (isSame(x, y) ? "Both take the same time." : Math.abs(y / x - 1) < 0.0005 ? `Both take the same time within 0.1%: ${seconds(x)}.` : `B is ${percent(Math.abs(y / x - 1))} ${y < x ? "faster" : "slower"} than A: ${seconds(y)} against ${seconds(x)}.`) : "";
       const p = a.answer as Step;
       const q = b.answer as Step;
       body.replaceChildren(

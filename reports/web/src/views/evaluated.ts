@@ -43,19 +43,23 @@ export const evaluated: View = {
   takes: (_: Answer) => true,
   all: true,
   render: ({ answers }: Context) => {
-    const rows = answers.map(row);
-    const steps = answers.some((a) => isStep(a.answer));
-    const keys = ["answer", "kind", "model", "gpus", "fidelity", ...(steps ? METRICS : [])];
-    const cells = rows.length * METRICS.length;
-    const holes = steps ? rows.reduce((sum, r) => sum + METRICS.filter((m) => r[m] === null).length, 0) : 0;
+    const steps = answers.filter((a) => isStep(a.answer)).map(row);
+    const others = answers.filter((a) => !isStep(a.answer));
+    const keys = ["answer", "kind", "model", "gpus", "fidelity", ...METRICS];
+    const holes = steps.reduce((sum, r) => sum + METRICS.filter((m) => r[m] === null).length, 0);
+    const counted = `${show(answers.length)} ${answers.length === 1 ? "answer" : "answers"}`;
     return [
-      h("p", { class: "lead" }, `${show(answers.length)} ${answers.length === 1 ? "answer" : "answers"}${steps ? `; ${holes} of ${cells} cells are empty` : ""}.`),
+      h("p", { class: "lead" }, steps.length === 0 ? `${counted}.` : `${counted}; of ${show(steps.length)} predicted or measured ${steps.length === 1 ? "step" : "steps"} ${holes} of ${steps.length * METRICS.length} cells are empty.`),
       h("div", { class: "cards" },
-        tableCard({
-          title: "Answers and their numbers", note: "A dash is a hole: the answer has no such number.", count: rows.length,
+        steps.length > 0 ? tableCard({
+          title: "Steps and their numbers", note: "A dash is a hole: the answer has no such number.", count: steps.length,
           columns: keys.map((key) => ({ key, ...(key === "gpus" && { title: "GPUs" }) })),
-          at: (i, key) => (rows[i][key] ?? null) as string | number | boolean | null,
-        }),
+          at: (i, key) => (steps[i][key] ?? null) as string | number | boolean | null,
+        }) : null,
+        others.length > 0 ? objectTable(steps.length > 0 ? "Other answers" : "Answers", others.map((a) => {
+          const { answer, kind, model, gpus } = row(a);
+          return { answer, kind, model, gpus, question: a.answer.scenario?.question || null };
+        }), ["answer"], { columns: [{ key: "answer" }, { key: "kind" }, { key: "model" }, { key: "gpus", title: "GPUs" }, { key: "question" }] }) : null,
         sweepCounts(answers),
         answers.filter((a) => a.answer.kind === "score").map((a) => holesOfScore(a.name, a.answer as Score))),
     ];

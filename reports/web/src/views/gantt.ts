@@ -71,7 +71,7 @@ export const gantt: View = {
     const given = (step.critical_path ?? []).length > 0;
     const detail = h("div", { class: "detail", "aria-live": "polite" });
     const busy = spans.busy();
-    const idle = busy.reduce((sum, b) => sum + (spans.end - b.busy), 0) / Math.max(1, busy.length * spans.end);
+    const idle = busy.length > 0 && spans.end > 0 ? 1 - busy.reduce((sum, b) => sum + b.busy, 0) / (busy.length * spans.end) : 0;
     const chart: GanttChart = new GanttChart({
       spans, operations: step.operations ?? [], weight: (o) => totalOf(step, o), critical: given ? (step.critical_path ?? []) : chain(spans),
       label: `Timeline of ${spans.ranks.length} ${world ? "ranks" : "stages"}, ${spans.count} spans, ${seconds(spans.end)}. The table below has busy and idle time of each.`,

@@ -1,10 +1,10 @@
 // Is it fast, does it fit, what bounds it?
-import { card, figure, missing, stack } from "../card";
+import { card, figure, missing, stack, warningsCard } from "../card";
 import { chartCard, type Numbers, tip } from "../chart";
+import { barsChart, memoryFigure, stageMemoryChart } from "../charts";
 import { h } from "../dom";
-import { bytes, compact, GIB, gibTick, percent, seconds, secondsTick, shortened, show, threeDigits, words } from "../format";
+import { compact, percent, seconds, secondsTick, shortened, show, threeDigits, words } from "../format";
 import type { Operation, Parts, Step } from "../schema";
-import type { Colours } from "../theme";
 import { inkOn } from "../gantt/painter";
 import { objectTable, tableCard } from "../table";
 import { type Context, isStep, totalOf, type View } from "../view";
@@ -27,12 +27,9 @@ function published(step: Step): HTMLElement | null {
 }
 
 function figures(step: Step): HTMLElement {
-  const memory = step.memory ?? {};
   const measured = step.kind === "run";
-  const used = (memory.peak_bytes ?? NaN) / (memory.capacity_bytes ?? NaN);
-  const fits = memory.fits;
   const range = step.low_s !== undefined && step.high_s !== undefined && step.high_s > step.low_s
-    ? `80%: ${seconds(step.low_s)} to ${seconds(step.high_s)}` : measured ? "measured" : "";
+    ? `${measured ? "steps" : "80%"}: ${seconds(step.low_s)} to ${seconds(step.high_s)}` : measured ? "measured" : "";
   return h("div", { class: "figures" },
     figure("Step time", "step_time_s", step.step_time_s, show(step.step_time_s, "seconds"), [range, published(step)]),
     figure("Throughput", "tokens_per_s", step.tokens_per_s,
@@ -43,14 +40,7 @@ function figures(step: Step): HTMLElement {
       step.hfu === undefined ? "" : `of peak; hardware ${percent(step.hfu)}`),
     figure("Bubble", "bubble_over_total", step.bubble_over_total, show(step.bubble_over_total, "fraction"),
       step.bubble_over_ideal === undefined ? "of the step" : `of the step; ${percent(step.bubble_over_ideal)} of ideal`),
-    figure("Peak memory", "memory.peak_bytes", memory.peak_bytes, show(memory.peak_bytes, "bytes"), [
-      Number.isFinite(used)
-        ? h("span", { class: `meter${used > 1 ? " over" : ""}`, role: "img", "aria-label": `${percent(used)} of the capacity` },
-            h("span", { style: `width:${Math.min(100, used * 100)}%` }))
-        : null,
-      fits === undefined ? "" : h("span", { class: fits ? "good" : "bad" },
-        `${fits ? "✓ fits" : "✗ does not fit"}${memory.capacity_bytes ? ` in ${bytes(memory.capacity_bytes)}` : ""}`),
-    ]));
+    memoryFigure(step.memory ?? {}));
 }
 
 /// One sentence from the numbers: how long, whether it fits, what takes most of it.
@@ -88,7 +78,7 @@ function attribution(step: Step): HTMLElement {
         itemStyle: { color: c.part(name), borderColor: c.card, borderWidth: 1,
           ...(name === "bubble" && { decal: { symbol: "rect", color: c.muted, dashArrayX: [1, 0], dashArrayY: [2, 6], rotation: -Math.PI / 4 } }) },
         label: { show: share(name) > (narrow ? 0.18 : 0.06), formatter: `${words(name)}\n${percent(share(name), 0)}`, fontSize: 11, lineHeight: 14,
-          ...(name === "bubble" ? { color: c.text, textBorderColor: c.card, textBorderWidth: 3 } : { color: inkOn(c.part(name)) }) },
+          ...(name === "bubble" ? { color: c.text, backgroundColor: c.card, padding: [2, 5], borderRadius: 3 } : { color: inkOn(c.part(name)) }) },
       })),
     }),
   }).element;
@@ -107,46 +97,7 @@ function memory(step: Step): HTMLElement {
   const stages = step.memory?.stages ?? [];
   const title = "What fills the memory of each stage?";
   if (stages.length === 0) return missing(title, "The answer has no memory by stage.", "memory.stages");
-  const capacity = step.memory?.capacity_bytes;
-  const kinds = MEMORY.filter((k) => stages.some((s) => s[k] > 0));
-  const top = Math.max(capacity ?? 0, ...stages.map((s) => s.total ?? 0));
-  return chartCard({
-    title, wide: stages.length > 16, height: 340,
-    note: capacity ? `Bytes of one GPU at its fullest instant; the line is its capacity, ${bytes(capacity)}.` : "Bytes of one GPU at its fullest instant.",
-    label: stages.slice(0, 8).map((s) => `stage ${s.stage} ${bytes(s.total)}`).join(", "),
-    numbers: () => ({ columns: ["stage", ...kinds, "total"], rows: stages.map((s) => [s.stage, ...kinds.map((k) => s[k] ?? null), s.total ?? null]) }),
-    option: (c, narrow) => ({
-      legend: { type: "plain" },
-      grid: { left: 8, right: 12, top: narrow ? 84 : 60, bottom: 4 },
-      xAxis: { type: "category", data: stages.map((s) => String(s.stage)), name: "stage", nameLocation: "middle", nameGap: 26 },
-      yAxis: { type: "value", max: Math.ceil((top * 1.05) / GIB), axisLabel: { formatter: gibTick, showMaxLabel: false } },
-      tooltip: { trigger: "axis", axisPointer: { type: "shadow" }, formatter: (items: { dataIndex: number }[]) => {
-        const stage = stages[items[0].dataIndex];
-        return tip(`Stage ${stage.stage}`, [...kinds.map((k): [string, string, string] => [words(k), bytes(stage[k]), c.part(k)]), ["total", bytes(stage.total)]]);
-      } },
-      series: kinds.map((kind, i) => ({
-        name: words(kind), type: "bar", stack: "memory", barMaxWidth: 44, data: stages.map((s) => s[kind] / GIB), itemStyle: { color: c.part(kind) },
-        ...(i === 0 && capacity && { markLine: { silent: true, symbol: "none", data: [{ yAxis: capacity / GIB }], label: { formatter: "capacity", position: "insideEndTop", color: c.bad }, lineStyle: { color: c.bad, type: "dashed", width: 1.5 } } }),
-      })),
-    }),
-  }).element;
-}
-
-function bars(title: string, note: string, entries: [string, number][], whole: number | undefined, colour?: (c: Colours) => string): HTMLElement {
-  const sorted = [...entries].sort((a, b) => a[1] - b[1]);
-  return chartCard({
-    title, note, height: Math.max(140, 60 + 34 * sorted.length),
-    label: [...sorted].reverse().map(([n, v]) => `${words(n)} ${seconds(v)}`).join(", "),
-    numbers: () => ({ columns: ["name", "seconds"], rows: [...sorted].reverse().map(([n, v]) => [n, v]) }),
-    option: (c, narrow) => ({
-      grid: { left: 8, right: 96, top: 8, bottom: 8 },
-      xAxis: { type: "value", axisLabel: { formatter: secondsTick }, splitNumber: narrow ? 2 : 4 },
-      yAxis: { type: "category", data: sorted.map(([n]) => shortened(words(n), narrow ? 18 : 34)), axisLabel: { color: c.text } },
-      tooltip: { trigger: "item", formatter: (p: { dataIndex: number }) => tip(words(sorted[p.dataIndex][0]), [["time", seconds(sorted[p.dataIndex][1])]]) },
-      series: [{ type: "bar", barMaxWidth: 20, data: sorted.map(([n, v]) => ({ value: v, itemStyle: { color: colour?.(c) ?? c.part(n), borderRadius: 2 } })),
-        label: { show: true, position: "right", color: c.text, formatter: (p: { value: number }) => (whole ? `${seconds(p.value)} · ${percent(p.value / whole)}` : seconds(p.value)) } }],
-    }),
-  }).element;
+  return stageMemoryChart({ title, stages, kinds: MEMORY.map((kind) => ({ key: kind, name: words(kind), part: kind })), capacity: step.memory?.capacity_bytes });
 }
 
 export function operationDetail(operation: Operation): HTMLElement {
@@ -182,14 +133,6 @@ function operations(step: Step): HTMLElement {
   });
 }
 
-function warnings(step: Step): HTMLElement | null {
-  const list = step.warnings ?? [];
-  if (list.length === 0) return null;
-  return h("section", { class: "card wide warning", role: "note", "aria-label": "Warnings" },
-    h("h3", {}, list.length === 1 ? "One thing to know" : `${list.length} things to know`),
-    h("ul", {}, list.map((w) => h("li", {}, shortened(String(w), 2000)))));
-}
-
 export const overview: View = {
   id: "overview",
   tab: "Overview",
@@ -199,17 +142,19 @@ export const overview: View = {
     const step = chosen.answer as Step;
     const exposed = Object.entries(step.exposed_communication_s ?? {}).filter(([, v]) => v > 0);
     const gains = (step.what_if ?? []).map((w): [string, number] => [`no ${w.kind}`, w.gain_s]);
+    const whole = step.step_time_s;
+    const ofStep = (v: number) => (whole ? `${seconds(v)} · ${percent(v / whole)}` : seconds(v));
     const losses = (step.losses ?? []).map((loss, i) => ({ step: i, loss }));
     return [
       h("p", { class: "lead" }, sentence(step)),
       figures(step),
       h("div", { class: "cards" },
-        warnings(step),
+        warningsCard(step.warnings),
         attribution(step),
         memory(step),
-        stack(exposed.length > 0 ? bars("Which communication is exposed?", "Time in which no compute hides it.", exposed, step.step_time_s)
+        stack(exposed.length > 0 ? barsChart({ title: "Which communication is exposed?", note: "Time in which no compute hides it.", entries: exposed, text: ofStep })
           : card({ title: "Which communication is exposed?", body: [h("p", { class: "note" }, step.exposed_communication_s ? "None: compute hides all of it." : "The answer does not say.")] }),
-        gains.length > 0 ? bars("What would make it faster?", "How much shorter the step would be if that work took no time. Gains do not add up.", gains, step.step_time_s, (c) => c.good) : null),
+        gains.length > 0 ? barsChart({ title: "What would make it faster?", note: "How much shorter the step would be if that work took no time. Gains do not add up.", entries: gains, text: ofStep, colour: (c) => c.good }) : null),
         operations(step),
         losses.length > 0 ? objectTable("What were the losses?", losses, ["step", "loss"]) : null),
     ];

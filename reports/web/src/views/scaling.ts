@@ -1,9 +1,8 @@
 // How does it scale?
-import { missing } from "../card";
 import { chartCard, tip } from "../chart";
 import { h } from "../dom";
 import { compact, percent, seconds, shortened } from "../format";
-import type { NamedAnswer, Step } from "../schema";
+import type { NamedAnswer, Step, Sweep } from "../schema";
 import { objectTable } from "../table";
 import { type Context, gpusOf, isStep, num, type View } from "../view";
 
@@ -21,7 +20,19 @@ interface Series {
   points: Point[];
 }
 
-function pointOf({ name, answer }: NamedAnswer): Point & { model: string } {
+type Candidate = Point & { model: string };
+
+/// The best of each of a sweep's listed clusters and batches.
+function pointsOfSweep(name: string, sweep: Sweep): Candidate[] {
+  const scales = (key: string) => ["best", "chosen_step_time_s", "regret_pct"].includes(key) || /^\/(cluster|batch)\//.test(key);
+  const model = sweep.scenario?.model ?? sweep.scenario?.file ?? name;
+  return (sweep.each ?? []).flatMap(({ best, ...listed }) => (best ? [{
+    name: `${name}, best of ${compact(num(best.gpus))} GPUs`, gpus: num(best.gpus), step: num(best.step_time_s), tokens: num(best.tokens_per_s), sequences: num(best.sequences),
+    model: [model, ...Object.entries(listed).filter(([key]) => !scales(key)).map(([, value]) => String(value))].join(" "),
+  }] : []));
+}
+
+function pointOf({ name, answer }: NamedAnswer): Candidate {
   const step = answer as Step;
   const time = num(step.step_time_s);
   const tokens = num(step.tokens_per_s);
@@ -31,7 +42,7 @@ function pointOf({ name, answer }: NamedAnswer): Point & { model: string } {
 
 /// Strong: one model and batch on different GPU counts. Weak: the batch grows with the GPUs.
 export function seriesOf(answers: NamedAnswer[]): Series[] {
-  const points = answers.map(pointOf).filter((p) => p.gpus > 0 && p.step > 0 && p.tokens > 0);
+  const points = answers.flatMap((a) => (a.answer.kind === "sweep" ? pointsOfSweep(a.name, a.answer as Sweep) : [pointOf(a)])).filter((p) => p.gpus > 0 && p.step > 0 && p.tokens > 0);
   const out: Series[] = [];
   const group = (form: Series["form"], key: (p: (typeof points)[number]) => string, name: (p: (typeof points)[number]) => string) => {
     const groups = new Map<string, typeof points>();
@@ -52,14 +63,11 @@ export const scaling: View = {
   id: "scaling",
   tab: "Scaling",
   question: "How does it scale?",
-  takes: isStep,
-  least: 2,
+  takes: (answer) => isStep(answer) || (answer.kind === "sweep" && ((answer as Sweep).each ?? []).length > 1),
+  fills: (answers) => seriesOf(answers).length > 0,
   all: true,
   render: ({ answers }: Context) => {
     const series = seriesOf(answers);
-    if (series.length === 0) {
-      return [missing("Scaling", "No two answers are of one model and one batch (strong scaling) or one batch per GPU (weak scaling) on different numbers of GPUs. Predict the scenario with other degrees, then", "isochrone report *.json --out report.html")];
-    }
     const efficiency = (s: Series, p: Point) => p.tokens / p.gpus / (s.points[0].tokens / s.points[0].gpus);
     const rows = series.flatMap((s) => s.points.map((p) => ({
       series: s.name, gpus: p.gpus, step_time_s: p.step, tokens_per_s: p.tokens, speedup: p.tokens / s.points[0].tokens, efficiency: efficiency(s, p), answer: p.name })));
@@ -67,11 +75,11 @@ export const scaling: View = {
     const gpus = series.flatMap((s) => s.points.map((p) => p.gpus));
     const range = { min: Math.min(...gpus) / 1.2, max: Math.max(...gpus) * 1.2 };
     const chart = (title: string, note: string, value: (s: Series, p: Point) => number, text: (v: number) => string, ideal: boolean) => chartCard({
-      title, note, height: 380, label: rows.map((r) => `${r.gpus} GPUs ${compact(r.tokens_per_s)} tokens per second, efficiency ${percent(r.efficiency)}`).join("; "),
+      title, note, height: 340 + 20 * series.length, label: rows.map((r) => `${r.gpus} GPUs ${compact(r.tokens_per_s)} tokens per second, efficiency ${percent(r.efficiency)}`).join("; "),
       numbers: () => ({ columns: ["series", "gpus", "value"], rows: series.flatMap((s) => s.points.map((p) => [s.name, p.gpus, value(s, p)])) }),
       option: (c) => ({
-        legend: { data: series.map((s) => s.name) },
-        grid: { left: 8, right: 24, top: 42, bottom: 8 },
+        legend: { type: "plain", orient: "vertical", data: series.map((s) => s.name) },
+        grid: { left: 8, right: 24, top: 24 + 20 * series.length, bottom: 8 },
         xAxis: { type: "log", logBase: 2, name: "GPUs", nameLocation: "middle", nameGap: 28, ...range, axisLabel: { formatter: (v: number) => (Number.isInteger(Math.log2(v)) ? compact(v) : "") } },
         yAxis: ideal ? { type: "log", logBase: 2, scale: true, axisLabel: { formatter: text } } : { type: "value", min: 0, axisLabel: { formatter: text } },
         tooltip: { trigger: "item", formatter: (p: { data: { point?: Point }; seriesName: string; value: number[] }) => p.data.point

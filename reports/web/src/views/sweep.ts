@@ -1,6 +1,7 @@
 // Which configuration is best?
 import { card, figure, missing } from "../card";
 import { chartCard, tip } from "../chart";
+import { barsChart } from "../charts";
 import { h } from "../dom";
 import { bytes, compact, GIB, gibTick, percent, quantityOf, seconds, secondsTick, shortened, show, words } from "../format";
 import type { Sweep } from "../schema";
@@ -15,10 +16,10 @@ const count = (value: number | undefined) => (value === undefined ? "–" : valu
 function figures(sweep: Sweep, data: SweepData | null): HTMLElement {
   const best = data && data.best >= 0 ? data.time[data.best] : (sweep.best?.[0]?.step_time_s as number | undefined);
   return h("div", { class: "figures" },
-    figure("Best step time", "best.step_time_s", best, show(best, "seconds"), data && data.best >= 0 && !Number.isNaN(data.memory[data.best]) ? `with ${bytes(data.memory[data.best])}` : ""),
+    (sweep.each ?? []).length > 0 ? null : figure("Best step time", "best.step_time_s", best, show(best, "seconds"), data && data.best >= 0 && !Number.isNaN(data.memory[data.best]) ? `with ${bytes(data.memory[data.best])}` : ""),
     figure("Legal", "legal", sweep.legal, count(sweep.legal), "configurations"),
     figure("Priced", "priced", sweep.priced, count(sweep.priced), sweep.pruned === undefined ? "" : `${count(sweep.pruned)} pruned`),
-    figure("Out of memory", "out_of_memory", sweep.out_of_memory, count(sweep.out_of_memory), sweep.priced ? `${percent((sweep.out_of_memory ?? 0) / sweep.priced)} of those priced` : ""),
+    sweep.out_of_memory === undefined ? null : figure("Out of memory", "out_of_memory", sweep.out_of_memory, count(sweep.out_of_memory), sweep.priced ? `${percent((sweep.out_of_memory ?? 0) / sweep.priced)} of those priced` : ""),
     figure("Searched in", "elapsed_s", sweep.elapsed_s, show(sweep.elapsed_s, "seconds"), sweep.configurations_per_s ? `${compact(sweep.configurations_per_s)} configurations per second` : ""));
 }
 
@@ -85,7 +86,7 @@ function parallel(data: SweepData, state: { rows: number[] }) {
       const n = chosen.length;
       const style = (place: number) => ({ opacity: place > 0.98 ? 0.9 : 0.05 + 0.25 * place ** 3, width: place > 0.98 ? 2.2 : 1, color: place > 0.98 ? c.bad : c.accent });
       return {
-        parallel: { left: 40, right: 60, top: 46, bottom: 26 },
+        parallel: { left: 58, right: 60, top: 46, bottom: 26 },
         parallelAxis: [
           ...shown.map((axis, dim) => ({ dim, name: shortened(words(axis), 16), type: "category", z: 20, data: distinct(data.rows, axis).map((v) => shortened(show(v), 16)),
             nameTextStyle: { color: c.text, fontSize: 11, width: 90, overflow: "break" }, axisLabel: { color: c.text, fontSize: 11, textBorderColor: c.card, textBorderWidth: 4 }, axisLine: { lineStyle: { color: c.line } } })),
@@ -124,6 +125,29 @@ function choices(data: SweepData, state: { rows: number[] }) {
   });
 }
 
+/// With --each: the best for each value that was listed, and how much better it is than what was chosen.
+function eachView(answer: Sweep, each: NonNullable<Sweep["each"]>): HTMLElement[] {
+  const plain = (key: string) => key.replace(/^.*\//, "");
+  const listed = Object.keys(each[0]).filter((key) => !["best", "chosen_step_time_s", "regret_pct"].includes(key));
+  const rows = each.map((one) => ({
+    ...Object.fromEntries(listed.map((key) => [plain(key), one[key]])),
+    ...Object.fromEntries(Object.entries(one.best ?? {}).filter(([key]) => key !== "index" && !listed.includes(key))),
+    ...(one.chosen_step_time_s !== undefined && { chosen_step_time_s: one.chosen_step_time_s, regret_pct: one.regret_pct ?? null }),
+  } as Record<string, unknown>));
+  const named = (row: Record<string, unknown>) => listed.map((key) => (key === "scenario" ? show(row[key]) : `${words(plain(key))} ${show(row[plain(key)])}`)).join(", ");
+  const regrets = each.map((one) => one.regret_pct).filter((r): r is number => typeof r === "number");
+  const said = regrets.length > 0 ? ` What was chosen is ${percent(regrets.reduce((a, b) => a + b, 0) / regrets.length / 100)} slower than the best, on average.` : "";
+  const solved = rows.filter((row) => typeof row.step_time_s === "number");
+  return [
+    h("p", { class: "lead" }, `The best for each of ${each.length.toLocaleString("en-US")}.${said}`),
+    figures(answer, null),
+    h("div", { class: "cards" },
+      solved.length > 0 ? barsChart({ title: "How fast is the best of each?", note: "Step time of the fastest configuration that fits.", long: true,
+        entries: solved.map((row): [string, number] => [named(row), row.step_time_s as number]), colour: (c) => c.accent }) : null,
+      objectTable("The best of each", rows, [...listed.map(plain), "step_time_s", "memory_bytes"])),
+  ];
+}
+
 export const sweep: View = {
   id: "sweep",
   tab: "Configurations",
@@ -131,6 +155,8 @@ export const sweep: View = {
   takes: (answer) => answer.kind === "sweep",
   render: ({ chosen }: Context) => {
     const answer = chosen.answer as Sweep;
+    const each = answer.each ?? [];
+    if (each.length > 0) return eachView(answer, each);
     const data = readSweep(answer);
     if (!data) {
       return [figures(answer, null), h("div", { class: "cards" },
@@ -144,10 +170,11 @@ export const sweep: View = {
       data.rows.rounded ? "Fractions are rounded to seven digits." : "",
       "Filter with words or conditions, for example tensor=8 step_time_s<20; the charts follow.",
     ].filter(Boolean).join(" ");
+    const listed = data.rows.count + data.rows.omitted < (answer.priced ?? 0);
     let first = true;
     const headline = data.outcomes.filter((key) => ["step_time_s", "memory_bytes", "peak_bytes", "fits"].includes(key));
     const table = tableCard({
-      title: "All configurations", note: notes, count: data.rows.count,
+      title: listed ? "The best, and those that trade time for memory" : "All configurations", note: notes, count: data.rows.count,
       columns: [...headline, ...data.axes, ...data.outcomes.filter((key) => !headline.includes(key))].map((key) => ({ key })),
       at: (row, key) => data.rows.at(row, key), sortBy: "step_time_s", last: (row) => !data.fits(row),
       onFilter: (rows) => {
@@ -157,7 +184,7 @@ export const sweep: View = {
       },
     });
     const lead = data.best < 0 ? "No configuration fits." :
-      `The fastest of ${data.rows.count.toLocaleString("en-US")} takes ${seconds(data.time[data.best])}: ${configuration(data, data.best).slice(0, 6).map(([n, v]) => `${n} ${shortened(v, 30)}`).join(", ")}.`;
+      `The fastest of ${count(answer.legal ?? data.rows.count)} takes ${seconds(data.time[data.best])}: ${configuration(data, data.best).slice(0, 6).map(([n, v]) => `${n} ${shortened(v, 30)}`).join(", ")}.`;
     return [
       h("p", { class: "lead" }, lead),
       figures(answer, data),
