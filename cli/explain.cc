@@ -4,7 +4,9 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/table.h"
 #include "base/text.h"
+#include "cli/answer_parts.h"
 #include "cli/verb.h"
 #include "costmodel/offload.h"
 #include "plan/memory.h"
@@ -56,18 +58,72 @@ void PrintOffload(const study::Prediction& p) {
   std::printf("  Rajbhandari et al., arXiv 2104.07857, equation 6\n");
 }
 
-void PrintLine(const study::OperationLine& line, const costmodel::Costs& costs, Seconds step) {
+/// Numbers the sources of what is printed, so that each is written once, at the end.
+class Sources {
+ public:
+  /// "[3]", and where nothing was measured "[3, not measured]"
+  std::string Note(const costmodel::Source& source) {
+    auto it = std::find_if(known_.begin(), known_.end(), [&](const auto& s) { return s.text == source.text; });
+    if (it == known_.end()) it = known_.insert(it, source);
+    return "[" + Grouped(it - known_.begin() + 1) + (source.measured ? "]" : ", not measured]");
+  }
+  void Print() const {
+    if (!known_.empty()) std::printf("\nSources:\n");
+    for (std::size_t i = 0; i < known_.size(); ++i) {
+      std::string mark = "  [" + Grouped(static_cast<std::int64_t>(i) + 1) + "] ";
+      for (const std::string& line : Wrapped(known_[i].text, 110)) {
+        std::printf("%s%s\n", mark.c_str(), line.c_str());
+        mark.assign(mark.size(), ' ');
+      }
+    }
+  }
+
+ private:
+  std::vector<costmodel::Source> known_;
+};
+
+void PrintTerms(const std::vector<costmodel::Term>& terms, Sources& sources) {
+  for (const costmodel::Term& term : terms) {
+    std::printf("    %-10s %s = %s  %s\n", HumanTime(term.time).c_str(), term.name.c_str(), term.formula.c_str(),
+                sources.Note(term.source).c_str());
+    if (!term.inputs.empty()) std::printf("               with %s\n", term.inputs.c_str());
+  }
+}
+
+void PrintLine(const study::OperationLine& line, const costmodel::Costs& costs, Seconds step, Sources& sources) {
   std::printf("%s.%s %s%s, on the %s stream\n", line.program.c_str(), line.name.c_str(), plan::NameOf(line.phase),
               PartOf(*line.op), plan::NameOf(line.op->stream));
   std::printf("  %s each, %s times a step: %s, %s of the step\n", HumanTime(Seconds(line.seconds)).c_str(),
               Grouped(static_cast<std::int64_t>(line.count)).c_str(), HumanTime(Seconds(line.Total())).c_str(),
               Percent(line.Total() / step.value).c_str());
-  for (const costmodel::Term& term : costs.Explain(*line.op)) {
-    std::printf("    %-10s %s = %s\n", HumanTime(term.time).c_str(), term.name.c_str(), term.formula.c_str());
-    if (!term.inputs.empty()) std::printf("               with %s\n", term.inputs.c_str());
-    std::printf("               %s: %s\n", term.source.measured ? "measured" : "not measured",
-                term.source.text.c_str());
-  }
+  PrintTerms(costs.Explain(*line.op), sources);
+}
+
+/// The two parts of a step that no op of the stage makes: messages from neighbours, and having nothing to do.
+void PrintPipeline(const study::Prediction& p, const costmodel::Costs& costs, Sources& sources) {
+  if (p.plan.layout.pp == 1) return;
+  const plan::Attribution& a = p.metrics.attribution;
+  const bool waits = p.plan.messages == plan::MessageMode::kBlocking;
+  const auto terms = costs.ExplainMessage(p.plan.message_bytes, p.plan.message_scatter_gather, p.plan.messages);
+  Seconds one;
+  for (const costmodel::Term& term : terms) one += term.time;
+  std::printf("pipeline message to the next stage or the one before, %s\n",
+              waits ? "which compute waits for" : "beside compute");
+  std::printf("  %s each on the dearest hop; the stage waits %s for them, %s of the step\n", HumanTime(one).c_str(),
+              HumanTime(a.pipeline).c_str(), Percent(a.pipeline / p.metrics.step_time).c_str());
+  PrintTerms(terms, sources);
+  const plan::Schedule& schedule = p.plan.schedule;
+  std::printf("bubble of %s, p = %d ranks, v = %d chunks each, m = %s microbatches\n",
+              plan::NameOf(p.scenario.strategy.schedule).c_str(), schedule.placement.ranks, schedule.placement.chunks,
+              Grouped(p.scenario.Microbatches()).c_str());
+  std::printf("  %s waiting for work that no other stage has sent, %s of the stage's own work\n",
+              HumanTime(a.bubble).c_str(), Percent(p.metrics.bubble_over_ideal).c_str());
+  std::printf("  played task by task: each starts when its rank is free and its input is there (docs/equations.md)\n");
+}
+
+void PrintParts(const plan::Metrics& m) {
+  std::printf("%s a step on stage %d, the busiest:\n", HumanTime(m.step_time).c_str(), m.reported_rank);
+  std::printf("%s\n", TimeTable(m, 3).Text().c_str());
 }
 
 int Explain(const std::string& file, const std::string& name) {
@@ -75,18 +131,15 @@ int Explain(const std::string& file, const std::string& name) {
   const study::Prediction p = study::Predict(scenario);
   const costmodel::Costs costs = study::CostsOf(scenario);
   std::vector<std::string> names;
+  Sources sources;
   bool found = false;
-  std::printf("%s a step on stage %d, the busiest; every op of it, longest first\n\n",
-              HumanTime(p.metrics.step_time).c_str(), p.metrics.reported_rank);
+  if (name.empty()) PrintParts(p.metrics);
+  std::printf("%s\n\n", name.empty() ? "Every op of it, longest first" : "The op where it occurs, longest first");
   for (const study::OperationLine& line : p.operations) {
     names.push_back(line.name);
     if (!name.empty() && line.name != name && line.program + "." + line.name != name) continue;
     found = true;
-    PrintLine(line, costs, p.metrics.step_time);
-  }
-  if (name.empty()) {
-    PrintKept(p.plan);
-    PrintOffload(p);
+    PrintLine(line, costs, p.metrics.step_time, sources);
   }
   if (!found) {
     std::sort(names.begin(), names.end());
@@ -95,6 +148,12 @@ int Explain(const std::string& file, const std::string& name) {
     throw Error("--op " + name, "is no op of this scenario",
                 nearest.empty() ? "its ops: " + JoinedWith(names, "and") : "did you mean \"" + nearest + "\"?");
   }
+  if (name.empty()) {
+    PrintPipeline(p, costs, sources);
+    PrintKept(p.plan);
+    PrintOffload(p);
+  }
+  sources.Print();
   return kAnswered;
 }
 

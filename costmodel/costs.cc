@@ -174,11 +174,9 @@ std::vector<double> Costs::HeldSeconds(const std::vector<plan::Op>& ops, std::ve
 std::vector<Term> Costs::ExplainMessage(Bytes bytes, bool scatter_gather, plan::MessageMode mode) const {
   const bool cut = scatter_gather && layout_.tp > 1;
   std::vector<Term> terms = communication_.Explain(plan::Message{cut ? bytes / layout_.tp : bytes});
-  Seconds sum;
-  for (const Term& term : terms) sum += term.time;
   if (cut) {
-    terms.push_back({"gathering its parts", "all-gather over the tensor group", "n = " + Grouped(layout_.tp),
-                     MessageTime(bytes, true) - sum, terms.back().source});
+    const plan::Collective gather{plan::CollectiveKind::kAllGather, plan::Group::kTensor, bytes};
+    for (const Term& term : communication_.Explain(gather)) terms.push_back(term);
   }
   const Seconds host = HostOfMessage(mode);
   if (host.value > 0) terms.push_back({"host", "launch after the wait", "", host, framework_.source});

@@ -45,6 +45,18 @@ std::string ContentOf(const std::string& path) {
 
 }  // namespace
 
+TEST_CASE("explain accounts for the whole step and writes each source once") {
+  const Done all = Isochrone("explain " + kScenario);
+  REQUIRE(all.status == 0);
+  for (const char* part : {"where the time goes", "bubble of ", "pipeline message", "Sources:"})
+    CHECK(all.out.find(part) != std::string::npos);
+  const std::size_t first = all.out.find("  [1] ");
+  REQUIRE(first != std::string::npos);
+  const std::string source = all.out.substr(first + 6, 60);
+  CHECK(all.out.find(source) == all.out.rfind(source));
+  CHECK(Isochrone("explain " + kScenario + " --op fc3").status == 1);
+}
+
 TEST_CASE("a scenario becomes every form of a report", "[report]") {
   const Folder folder;
   for (const char* name : {"a.md", "a.csv", "a.trace.json", "a.speedscope.json"}) {

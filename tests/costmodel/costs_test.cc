@@ -145,6 +145,22 @@ TEST_CASE("a host that enqueues slowly sets the least time of a kernel", "[costs
         Max(Seconds(1e-3), RoundCosts().TimeOf(plan::OpKind(Square()))));
 }
 
+TEST_CASE("a pipeline message takes its links' time, and where compute waits for it the host's", "[costs]") {
+  FrameworkProfile framework;
+  framework.message = Seconds(4e-4);
+  const Costs costs = RoundCosts(framework);
+  for (const bool cut : {false, true}) {
+    for (const auto mode : {plan::MessageMode::kBlocking, plan::MessageMode::kOverlapped}) {
+      const bool waits = mode == plan::MessageMode::kBlocking;
+      CHECK(costs.HostOfMessage(mode).value == (waits ? 4e-4 : 0));
+      Seconds sum;
+      for (const Term& term : costs.ExplainMessage(Bytes(3e7), cut, mode)) sum += term.time;
+      CHECK(sum.value == Approx((costs.MessageTime(Bytes(3e7), cut) + costs.HostOfMessage(mode)).value));
+    }
+  }
+  CHECK(costs.MessageTime(Bytes(3e7), false, false) < costs.MessageTime(Bytes(3e7), false));
+}
+
 TEST_CASE("an unknown framework is refused with the nearest known one", "[costs]") {
   try {
     FrameworkOf("megatron_cor", RoundGpu(), false, plan::Sharding::kNone);
