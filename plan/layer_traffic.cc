@@ -3,30 +3,10 @@
 #include <numeric>
 
 #include "plan/memory.h"
+#include "plan/state_ops.h"
 
 namespace isochrone::plan {
 namespace {
-
-Op CollectiveOp(const std::string& name, CollectiveKind kind, Group group, double elements, Dtype dtype) {
-  return {.name = name,
-          .stream = Stream::kData,
-          .kind = Collective{.kind = kind, .group = group, .bytes = elements * SizeOf(dtype), .dtype = dtype},
-          .in = {},
-          .out = {},
-          .after = {}};
-}
-
-Op Copy(const std::string& name, OffloadTarget target, bool out, Bytes bytes) {
-  const bool host = target == OffloadTarget::kHost;
-  const TransferKind kind = out ? (host ? TransferKind::kToHost : TransferKind::kToNvme)
-                                : (host ? TransferKind::kFromHost : TransferKind::kFromNvme);
-  return {.name = name,
-          .stream = Stream::kCopy,
-          .kind = Transfer{.kind = kind, .bytes = bytes},
-          .in = {},
-          .out = {},
-          .after = {}};
-}
 
 /// Parameters of a layer that this rank holds after sharding.
 double Share(const LayerContext& c, const LayerProgram& p) {
@@ -79,7 +59,7 @@ std::vector<Op> GathersOf(const LayerContext& c, const std::vector<double>& unit
   std::vector<Op> ops;
   for (const double unit : units) {
     if (unit > 0 && c.layout.Shard() > 1)
-      ops.push_back(CollectiveOp("parameters", CollectiveKind::kAllGather, Group::kShard, unit, c.storage));
+      ops.push_back(DataOp("parameters", CollectiveKind::kAllGather, Group::kShard, unit, c.storage));
   }
   return ops;
 }
@@ -140,8 +120,8 @@ std::vector<Op> GatherOps(const LayerContext& c, const LayerProgram& p) {
   std::vector<Op> ops = GathersOf(c, Units(c, p));
   const Layout& l = c.layout;
   if (p.expert_parameters > 0 && l.Edp() > 1) {
-    ops.push_back(CollectiveOp("expert_parameters", CollectiveKind::kAllGather, Group::kExpertData, p.expert_parameters,
-                               c.storage));
+    ops.push_back(
+        DataOp("expert_parameters", CollectiveKind::kAllGather, Group::kExpertData, p.expert_parameters, c.storage));
   }
   return ops;
 }
@@ -152,15 +132,13 @@ std::vector<Op> ReduceOps(const LayerContext& c, const LayerProgram& p) {
   const Dtype wire = c.strategy->gradient_reduce_dtype;
   for (const double unit : Units(c, p)) {
     if (unit > 0 && l.Shard() > 1)
-      ops.push_back(CollectiveOp("gradients", CollectiveKind::kReduceScatter, Group::kShard, unit, wire));
+      ops.push_back(DataOp("gradients", CollectiveKind::kReduceScatter, Group::kShard, unit, wire));
   }
   if (p.parameters > 0 && l.Shard() < l.dp * l.cp) {
-    ops.push_back(
-        CollectiveOp("gradient_shards", CollectiveKind::kAllReduce, Group::kReplica, p.parameters / l.Shard(), wire));
+    ops.push_back(ShardsOverCopies(l, p.parameters, wire));
   }
   if (p.expert_parameters > 0 && l.Edp() > 1) {
-    ops.push_back(CollectiveOp("expert_gradients", CollectiveKind::kReduceScatter, Group::kExpertData,
-                               p.expert_parameters, wire));
+    ops.push_back(ExpertReduction(CollectiveKind::kReduceScatter, p.expert_parameters, wire));
   }
   return ops;
 }
@@ -171,7 +149,7 @@ void AddStateTraffic(const LayerContext& c, LayerProgram& p) {
   const double share = Share(c, p);
   const bool gathers = s.optimizer_sharding == Sharding::kZero3, recomputes = !p.Ops(Phase::kRecompute).empty();
   if (s.offload_parameters != OffloadTarget::kNone && share > 0) {
-    fetched.push_back(Copy("parameters_fetch", s.offload_parameters, false, share * SizeOf(c.storage)));
+    fetched.push_back(OffloadCopy("parameters_fetch", s.offload_parameters, false, share * SizeOf(c.storage)));
   }
   if (gathers) {
     const std::vector<Op> ops = GatherOps(c, p);
@@ -189,13 +167,13 @@ void AddStateTraffic(const LayerContext& c, LayerProgram& p) {
     sent.insert(sent.end(), ops.begin(), ops.end());
   }
   if (s.offload_gradients != OffloadTarget::kNone && share > 0) {
-    sent.push_back(Copy("gradients_out", s.offload_gradients, true, share * SizeOf(s.gradient_reduce_dtype)));
+    sent.push_back(OffloadCopy("gradients_out", s.offload_gradients, true, share * SizeOf(s.gradient_reduce_dtype)));
   }
   const Bytes kept = BytesOf(p).kept;
   Append(fetched, s.overlap_parameter_gather, p.Ops(Phase::kForward));
   if (s.offload_activations != OffloadTarget::kNone && kept.value > 0) {
-    p.Ops(Phase::kForward).push_back(Copy("activations_out", s.offload_activations, true, kept));
-    fetched.push_back(Copy("activations_fetch", s.offload_activations, false, kept));
+    p.Ops(Phase::kForward).push_back(OffloadCopy("activations_out", s.offload_activations, true, kept));
+    fetched.push_back(OffloadCopy("activations_fetch", s.offload_activations, false, kept));
   }
   if (recomputes) {
     Append(fetched, s.overlap_parameter_gather, p.Ops(Phase::kRecompute));

@@ -6,6 +6,7 @@
 
 #include "plan/build.h"
 #include "plan/layer_traffic.h"
+#include "plan/state_ops.h"
 
 namespace isochrone::plan {
 namespace {
@@ -25,15 +26,6 @@ struct Rank {  // one pipeline rank's parameters
   double tied_table = 0;  // of a table whose copy another rank holds
 };
 
-Op CollectiveOp(const std::string& name, CollectiveKind kind, Group group, double elements, Dtype dtype) {
-  return {.name = name,
-          .stream = Stream::kData,
-          .kind = Collective{.kind = kind, .group = group, .bytes = elements * SizeOf(dtype), .dtype = dtype},
-          .in = {},
-          .out = {},
-          .after = {}};
-}
-
 bool Shards(const Strategy& s) { return s.optimizer_sharding != Sharding::kNone; }
 
 CollectiveKind ReductionOf(const Strategy& s) {
@@ -41,14 +33,16 @@ CollectiveKind ReductionOf(const Strategy& s) {
 }
 
 /// Dense gradients over the ranks that hold copies of them: within the shard group and, where there are several, the
-/// shards across them.
-std::vector<Op> Reductions(const Strategy& s, const Layout& l, double elements) {
+/// shards across them. Calls add(op).
+template <class Add>
+void Reductions(const Strategy& s, const Layout& l, double elements, const Add& add) {
   const Dtype wire = s.gradient_reduce_dtype;
   if (!Shards(s) || l.Shard() == l.dp * l.cp) {
-    return {CollectiveOp("gradients", ReductionOf(s), Group::kDataContext, elements, wire)};
+    add(DataOp("gradients", ReductionOf(s), Group::kDataContext, elements, wire));
+    return;
   }
-  return {CollectiveOp("gradients", CollectiveKind::kReduceScatter, Group::kShard, elements, wire),
-          CollectiveOp("gradient_shards", CollectiveKind::kAllReduce, Group::kReplica, elements / l.Shard(), wire)};
+  add(DataOp("gradients", CollectiveKind::kReduceScatter, Group::kShard, elements, wire));
+  add(ShardsOverCopies(l, elements, wire));
 }
 
 int LastTask(const Schedule& schedule, int rank, int chunk, bool backward) {
@@ -78,13 +72,12 @@ void AddBuckets(const Strategy& s, Plan& plan, int rank, int chunk, const SlotPa
   const int last = LastTask(plan.schedule, rank, chunk, true);
   const int buckets = BucketsOf(plan.layout, parameters.dense);
   for (int b = 0; b < buckets && parameters.dense > 0; ++b) {
-    for (Op& op : Reductions(s, plan.layout, parameters.dense / buckets)) {
+    Reductions(s, plan.layout, parameters.dense / buckets, [&](Op op) {
       plan.side.push_back({.rank = rank, .op = std::move(op), .after = {last, (b + 1.0) / buckets}, .before = {}});
-    }
+    });
   }
   if (parameters.expert > 0) {
-    Op op = CollectiveOp("expert_gradients", ReductionOf(s), Group::kExpertData, parameters.expert,
-                         s.gradient_reduce_dtype);
+    Op op = ExpertReduction(ReductionOf(s), parameters.expert, s.gradient_reduce_dtype);
     plan.side.push_back({.rank = rank, .op = std::move(op), .after = {last, 1.0}, .before = {}});
   }
 }
@@ -96,21 +89,12 @@ void AddGathers(Plan& plan, int rank, int chunk, const SlotParameters& parameter
        {std::pair{Group::kShard, parameters.dense}, std::pair{Group::kExpertData, parameters.expert}}) {
     const int buckets = BucketsOf(plan.layout, n);
     for (int b = 0; b < buckets && n > 0; ++b) {
-      Op op = CollectiveOp("parameters", CollectiveKind::kAllGather, group, n / buckets, dtype);
+      Op op = DataOp("parameters", CollectiveKind::kAllGather, group, n / buckets, dtype);
       const double needed = static_cast<double>(b) / buckets;
       plan.side.push_back(
           {.rank = rank, .op = std::move(op), .after = {Anchor::kStepStart, 1.0}, .before = {first, needed}});
     }
   }
-}
-
-Op CopyOp(const std::string& name, TransferKind kind, Bytes bytes) {
-  return {.name = name,
-          .stream = Stream::kCopy,
-          .kind = Transfer{.kind = kind, .bytes = bytes},
-          .in = {},
-          .out = {},
-          .after = {}};
 }
 
 /// Bytes that an update reads and writes for each parameter. With a master copy, in the passes that mixed-precision
@@ -143,10 +127,8 @@ void AddUpdate(const Strategy& s, double parameters, std::vector<Op>& ops) {
   const Bytes updated(parameters * bytes.parameter);
   if (s.offload_optimizer == OffloadTarget::kNone) {
     ops.push_back(UpdateOp(s, parameters));
-    if (s.offload_parameters == OffloadTarget::kHost)
-      ops.push_back(CopyOp("parameters_out", TransferKind::kToHost, updated));
-    if (s.offload_parameters == OffloadTarget::kNvme)
-      ops.push_back(CopyOp("parameters_out", TransferKind::kToNvme, updated));
+    if (s.offload_parameters != OffloadTarget::kNone)
+      ops.push_back(OffloadCopy("parameters_out", s.offload_parameters, true, updated));
     return;
   }
   const Bytes state(parameters * bytes.optimizer);
@@ -190,7 +172,7 @@ void AddNormAndUpdate(const Strategy& s, const Layout& layout, double held, std:
                  .out = {},
                  .after = {}});
   if (layout.World() > 1) {
-    ops.push_back(CollectiveOp("gradient_norm_reduce", CollectiveKind::kAllReduce, Group::kWorld, 1, Dtype::kFp32));
+    ops.push_back(DataOp("gradient_norm_reduce", CollectiveKind::kAllReduce, Group::kWorld, 1, Dtype::kFp32));
   }
   AddUpdate(s, held, ops);
   if (s.optimizer_barrier == OptimizerBarrier::kPostValidation && s.rollback_share > 0) {
@@ -207,37 +189,36 @@ void AddEpilogue(const Scenario& scenario, Plan& plan, int rank, const Rank& min
   const int shards = layout.Shard();
   auto& ops = plan.epilogue[static_cast<std::size_t>(rank)];
   if (mine.partial_over_tensor > 0) {
-    ops.push_back(CollectiveOp("norm_gradients", CollectiveKind::kAllReduce, Group::kTensor, mine.partial_over_tensor,
-                               s.gradient_dtype));
+    ops.push_back(DataOp("norm_gradients", CollectiveKind::kAllReduce, Group::kTensor, mine.partial_over_tensor,
+                         s.gradient_dtype));
     ops.back().stream = Stream::kTensor;
   }
   if (mine.tied_table > 0 && layout.pp > 1) {
-    ops.push_back(CollectiveOp("tied_embedding_gradient", CollectiveKind::kAllReduce, Group::kEmbedding,
-                               mine.tied_table, s.gradient_dtype));
+    ops.push_back(DataOp("tied_embedding_gradient", CollectiveKind::kAllReduce, Group::kEmbedding, mine.tied_table,
+                         s.gradient_dtype));
   }
   if (!s.overlap_data && !ReducesEveryMicrobatch(s)) {
     if (mine.dense > 0 && layout.dp * layout.cp > 1) {
-      for (Op& op : Reductions(s, layout, mine.dense)) ops.push_back(std::move(op));
+      Reductions(s, layout, mine.dense, [&](Op op) { ops.push_back(std::move(op)); });
     }
     if (mine.expert > 0 && layout.Edp() > 1) {
-      ops.push_back(
-          CollectiveOp("expert_gradients", ReductionOf(s), Group::kExpertData, mine.expert, s.gradient_reduce_dtype));
+      ops.push_back(ExpertReduction(ReductionOf(s), mine.expert, s.gradient_reduce_dtype));
     }
   }
   const double held =
       Shards(s) ? mine.dense / shards + mine.expert / std::max(1, layout.Edp()) : mine.dense + mine.expert;
   if (plan.schedule.placement.directions > 1) {
-    ops.push_back(CollectiveOp("twin_gradients", CollectiveKind::kAllReduce, Group::kTwin, held, s.gradient_dtype));
+    ops.push_back(DataOp("twin_gradients", CollectiveKind::kAllReduce, Group::kTwin, held, s.gradient_dtype));
   }
   AddNormAndUpdate(s, layout, held, ops);
   const bool gathers = (s.optimizer_sharding == Sharding::kZero1 || s.optimizer_sharding == Sharding::kZero2) &&
                        !s.overlap_parameter_gather;
   if (gathers && mine.dense > 0 && shards > 1) {
-    ops.push_back(CollectiveOp("parameters", CollectiveKind::kAllGather, Group::kShard, mine.dense, parameter_dtype));
+    ops.push_back(DataOp("parameters", CollectiveKind::kAllGather, Group::kShard, mine.dense, parameter_dtype));
   }
   if (gathers && mine.expert > 0 && layout.Edp() > 1) {
-    ops.push_back(CollectiveOp("expert_parameters", CollectiveKind::kAllGather, Group::kExpertData, mine.expert,
-                               parameter_dtype));
+    ops.push_back(
+        DataOp("expert_parameters", CollectiveKind::kAllGather, Group::kExpertData, mine.expert, parameter_dtype));
   }
 }
 
@@ -247,23 +228,24 @@ void AddSideTasks(const Strategy& s, Plan& plan, int rank, const std::vector<Slo
                   Dtype parameter_dtype) {
   const bool several = plan.layout.dp * plan.layout.cp > 1;
   if (!several || s.optimizer_sharding == Sharding::kZero3) return;
-  std::vector<SideTask> before = std::move(plan.side);  // of other ranks
-  plan.side.clear();
+  const std::size_t mine = plan.side.size();  // those of other ranks stand before
   for (std::size_t chunk = 0; chunk < slots.size(); ++chunk) {
     if (s.overlap_parameter_gather && Shards(s))
       AddGathers(plan, rank, static_cast<int>(chunk), slots[chunk], parameter_dtype);
     if (s.overlap_data && !ReducesEveryMicrobatch(s)) AddBuckets(s, plan, rank, static_cast<int>(chunk), slots[chunk]);
   }
   std::vector<std::tuple<bool, int, double, std::size_t>> places;  // the task last: equal places keep their order
-  for (std::size_t i = 0; i < plan.side.size(); ++i) {
+  for (std::size_t i = mine; i < plan.side.size(); ++i) {
     const SideTask& task = plan.side[i];
     const bool gather = task.before.task != Anchor::kNone;
     const Anchor& anchor = gather ? task.before : task.after;
     places.emplace_back(!gather, anchor.task, anchor.progress, i);
   }
+  if (std::is_sorted(places.begin(), places.end())) return;
   std::sort(places.begin(), places.end());
-  for (const auto& place : places) before.push_back(std::move(plan.side[std::get<3>(place)]));
-  plan.side = std::move(before);
+  std::vector<SideTask> sorted;
+  for (const auto& place : places) sorted.push_back(std::move(plan.side[std::get<3>(place)]));
+  std::move(sorted.begin(), sorted.end(), plan.side.begin() + static_cast<std::ptrdiff_t>(mine));
 }
 
 }  // namespace
