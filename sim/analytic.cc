@@ -34,11 +34,11 @@ Stages Read(const ScheduleShape& shape, const StageTimes& times) {
     all.forward += times.forward[s];
     all.input += times.input[s];
     all.weight += times.weight[s];
-    if (!times.overlapped.empty()) all.overlapped += times.overlapped[s];
+    all.overlapped += times.Pair(s, s);
     all.shortest_pass = std::min({all.shortest_pass, times.forward[s], times.input[s] + times.weight[s]});
     all.equal = all.equal && times.forward[s] == times.forward[0] && times.input[s] == times.input[0] &&
-                times.weight[s] == times.weight[0] &&
-                (times.overlapped.empty() || times.overlapped[s] == times.overlapped[0]);
+                times.weight[s] == times.weight[0] && times.Backward(s) == times.Backward(0) &&
+                times.Pair(s, s) == times.Pair(0, 0);
   }
   all.sum = all.forward + all.input + all.weight;
   const auto work = [&](std::size_t s) { return times.forward[s] + times.input[s] + times.weight[s]; };
@@ -58,7 +58,7 @@ Stages Read(const ScheduleShape& shape, const StageTimes& times) {
     all.forward = times.forward[0];
     all.input = times.input[0];
     all.weight = times.weight[0];
-    if (!times.overlapped.empty()) all.overlapped = times.overlapped[0];
+    all.overlapped = times.Pair(0, 0);
   } else {
     for (double* mean : {&all.forward, &all.input, &all.weight, &all.overlapped}) *mean /= static_cast<double>(n);
   }
@@ -86,21 +86,43 @@ double MessagesWaitedFor(const ScheduleShape& shape, MessageMode mode) {
     case ScheduleKind::kZbH2:
     case ScheduleKind::kZbAuto2p:
       return blocking ? std::max(2 * (p - 1), 2 * m - p) : p - 1;
-    case ScheduleKind::kZbV:
-    case ScheduleKind::kVHalf:
-    case ScheduleKind::kVMin:
-    case ScheduleKind::kDualPipe:
-    case ScheduleKind::kDualPipeV:
-      return blocking ? 3 * m + 2 * p : m + 2 * p;
-    case ScheduleKind::kText:
+    default:
       break;
   }
   return 0;
 }
 
+/// Which stages take the same time.
+std::vector<int> KindsOf(const StageTimes& times) {
+  std::vector<std::size_t> first;
+  std::vector<int> kinds;
+  const auto same = [&](std::size_t a, std::size_t b) {
+    return times.forward[a] == times.forward[b] && times.input[a] == times.input[b] &&
+           times.weight[a] == times.weight[b] && times.Backward(a) == times.Backward(b) &&
+           times.Pair(a, a) == times.Pair(b, b);
+  };
+  for (std::size_t s = 0; s < times.forward.size(); ++s) {
+    const auto it = std::find_if(first.begin(), first.end(), [&](std::size_t f) { return same(f, s); });
+    kinds.push_back(static_cast<int>(it - first.begin()));
+    if (it == first.end()) first.push_back(s);
+  }
+  return kinds;
+}
+
+PipelineEstimate AlongPaths(const ScheduleShape& shape, const StageTimes& times, const OrderPaths& paths) {
+  const OrderPaths::Length longest = paths.LongestOf(times, shape.microbatches);
+  PipelineEstimate estimate;
+  estimate.ideal = longest.ideal;
+  estimate.messages = std::clamp(longest.makespan - longest.ideal, 0.0, longest.messages);
+  estimate.bubble = std::max(0.0, longest.makespan - longest.ideal - estimate.messages);
+  return estimate;
+}
+
 }  // namespace
 
-PipelineEstimate EstimatePipeline(const ScheduleShape& shape, const StageTimes& times) {
+bool HasPaths(ScheduleKind kind) { return TwoDirections(kind) || InV(kind); }
+
+PipelineEstimate EstimatePipeline(const ScheduleShape& shape, const StageTimes& times, const OrderPaths* paths) {
   const Stages stages = Read(shape, times);
   plan::StageCosts mean;
   mean.forward = Seconds(stages.forward);
@@ -108,9 +130,19 @@ PipelineEstimate EstimatePipeline(const ScheduleShape& shape, const StageTimes& 
   mean.backward_weight = Seconds(stages.weight);
   mean.overlapped = Seconds(stages.overlapped);
   const auto theory = plan::TheoryOf(shape, mean);
-  const double p = shape.ranks, pass = (stages.forward + stages.input + stages.weight) / 3;
-
+  const double p = shape.ranks;
   PipelineEstimate estimate;
+  if (HasPaths(shape.kind) && !(stages.equal && theory.exact && times.message == 0)) {
+    if (paths) {
+      estimate = AlongPaths(shape, times, *paths);
+    } else {
+      OrderGraph core(plan::BuildSchedule(OrderPaths::Core(shape)));
+      estimate = AlongPaths(shape, times, OrderPaths(core, KindsOf(times), std::span(&times, 1)));
+    }
+    estimate.busiest = stages.busiest;
+    estimate.makespan = estimate.Sum();
+    return estimate;
+  }
   estimate.busiest = stages.busiest;
   estimate.ideal = stages.equal ? theory.ideal.value : shape.microbatches * stages.busiest_work;
   switch (shape.kind) {
@@ -122,14 +154,7 @@ PipelineEstimate EstimatePipeline(const ScheduleShape& shape, const StageTimes& 
       estimate.bubble = (p - 1) * std::max(stages.input, stages.forward + stages.input - stages.weight);
       break;
     case ScheduleKind::kZbAuto2p:
-    case ScheduleKind::kZbV:
       estimate.bubble = (p - 1) * stages.forward;
-      break;
-    case ScheduleKind::kVHalf:
-      estimate.bubble = (3 * p - 1) * pass;
-      break;
-    case ScheduleKind::kVMin:
-      estimate.bubble = (4 * p - 1) * pass;
       break;
     default:
       estimate.bubble = (theory.makespan - theory.ideal).value;

@@ -1,20 +1,10 @@
 #pragma once
 
-#include <span>
-
-#include "plan/plan.h"
 #include "plan/schedule.h"
+#include "sim/order_paths.h"
+#include "sim/stage_times.h"
 
 namespace isochrone::sim {
-
-/// Times of the passes of one microbatch, one array entry per stage in forward order: ranks · chunks stages, or `ranks`
-/// where the schedule has two directions. All in seconds.
-struct StageTimes {
-  std::span<const double> forward, input, weight;  // input + weight: the whole backward pass
-  std::span<const double> overlapped;              // DualPipe: forward and whole backward as one; empty: their sum
-  double message = 0;                              // between neighbouring stages
-  plan::MessageMode mode = plan::MessageMode::kOverlapped;
-};
 
 struct PipelineEstimate {
   double makespan = 0;  // of the pipeline part, from the first task's start to the last one's end
@@ -32,8 +22,7 @@ struct PipelineEstimate {
 ///
 /// t_max   work per microbatch of the busiest rank
 /// bubble  GPipe, 1F1B: Σ t_s − t_max, which with m t_max makes (m − 1) t_max + Σ t_s; others: plan::TheoryOf for the
-///         mean stage, and where that has only a bound: zb_1p as ZB-H1, zb_2p and ZB-V (p − 1) F, V-Half (3 p − 1) and
-///         V-Min (4 p − 1) mean passes
+///         mean stage, and where that has only a bound: zb_1p as ZB-H1, zb_2p (p − 1) F
 /// c, E    time of a message, and how many of them the step waits for:
 ///
 ///   schedule     kOverlapped                                        kBlocking
@@ -42,12 +31,22 @@ struct PipelineEstimate {
 ///   interleaved  2 (v p − 1)                                        (2 v + 1) p − 3 + (2 v − 1)(m − p)
 ///   ZB-H1        4 (p − 1)                                          3 m + p − 4
 ///   ZB-H2        p − 1                                              2 m − p
-///   zb_1p as ZB-H1, zb_2p as ZB-H2; V and DualPipe schedules: m + 2 p and 3 m + 2 p, estimates
+///   zb_1p as ZB-H1, zb_2p as ZB-H2
+///
+/// V and DualPipe orders, unless stages are equal, messages free and the theory exact: the longest of their order's
+/// paths (sim/order_paths.h).
 ///
 /// Exact for equal stages where the schedule's theory is; with messages for GPipe, 1F1B and, overlapped, interleaved
 /// 1F1B, as long as a message takes at most a quarter of a pass. Otherwise an estimate: for transformer stages that
-/// differ by a tenth with a last one a fifth longer, within 5 % of the engine for schedules of one chunk a rank and
-/// within 11 % for those of several. Allocates nothing. Requires a shape that plan::BuildSchedule accepts.
-PipelineEstimate EstimatePipeline(const plan::ScheduleShape& shape, const StageTimes& times);
+/// differ by a tenth with a last one a fifth longer, within 5 % of the engine for schedules of one chunk a rank, 11 %
+/// for interleaved 1F1B, and 1 % for V and DualPipe orders.
+///
+/// paths   of the order, found at probes like `times`; null: they are found at `times` themselves, by playing the order
+/// Allocates nothing where `paths` is given or not needed. Requires a shape that plan::BuildSchedule accepts.
+PipelineEstimate EstimatePipeline(const plan::ScheduleShape& shape, const StageTimes& times,
+                                  const OrderPaths* paths = nullptr);
+
+/// True for the V and DualPipe orders.
+bool HasPaths(plan::ScheduleKind kind);
 
 }  // namespace isochrone::sim

@@ -93,17 +93,8 @@ std::vector<OperationLine> OperationsOf(const plan::Plan& plan, const Pricing& p
   return sorted;
 }
 
-/// Schedules whose closed form is a bound or a sum over pairs of passes that the engine interleaves more finely.
-bool ClosedFormIsRough(plan::ScheduleKind kind) {
-  using K = plan::ScheduleKind;
-  return kind == K::kZbV || kind == K::kVHalf || kind == K::kVMin || kind == K::kDualPipe || kind == K::kDualPipeV;
-}
-
 void Warn(Prediction& p) {
   plan::Metrics& m = p.metrics;
-  if (p.fidelity == Fidelity::kAnalytic && ClosedFormIsRough(p.scenario.strategy.schedule)) {
-    m.warnings.push_back("the closed form of this schedule is rough; fidelity event plays its order");
-  }
   for (const plan::StageMemory& stage : m.memory) {
     if (stage.Total() <= m.memory_capacity) continue;
     m.warnings.push_back("does not fit: a GPU of stage " + std::to_string(stage.stage) + " needs more than it has");

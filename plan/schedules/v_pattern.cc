@@ -23,9 +23,9 @@ struct RankState {
   std::size_t first_pending = 0;
 };
 
-class ListScheduler {
+class Squeezer {
  public:
-  ListScheduler(const ScheduleShape& shape, VPattern (*pattern)(int, int), int cap)
+  Squeezer(const ScheduleShape& shape, VPattern (*pattern)(int, int), int cap)
       : shape_(shape), cap_(cap), ranks_(shape.ranks) {
     for (int rank = 0; rank < shape.ranks; ++rank) ranks_[rank].pattern = pattern(shape.ranks, rank);
     for (auto& done : done_) done.assign(static_cast<std::size_t>(shape.ranks) * shape.microbatches, kNever);
@@ -57,7 +57,6 @@ class ListScheduler {
   /// own pass of the kind before.
   bool Ready(int rank, int kind, int now) const {
     const int microbatch = ranks_[rank].next[kind];
-    if (microbatch >= shape_.microbatches) return false;
     const bool down = kind == kForward0 || kind == kBackward1;  // from rank 0 on
     const int from = down ? rank - 1 : rank + 1;
     const bool own = from < 0 || from >= shape_.ranks;
@@ -67,31 +66,26 @@ class ListScheduler {
     return kind < kBackward1 || done_[ChunkOf(kind)][Cell(rank, microbatch)] <= now;
   }
 
-  int PatternTime(const RankState& rank, int kind, int microbatch) const {
-    return rank.pattern[kind] + kPeriod * microbatch;
+  /// The rank's next pass in the order of the pattern's times; kKinds after the last.
+  int NextKind(const RankState& state) const {
+    int best = kKinds, least = kNever;
+    for (int kind = 0; kind < kKinds; ++kind) {
+      const int time = state.pattern[kind] + kPeriod * state.next[kind];
+      if (state.next[kind] >= shape_.microbatches || time >= least) continue;
+      best = kind;
+      least = time;
+    }
+    return best;
   }
 
-  /// Whether a forward pass leaves room for those that the pattern has before it.
-  bool Fits(const RankState& rank, int kind) const {
-    const int other = 1 - kind;  // the forward pass of the other chunk
-    const int time = PatternTime(rank, kind, rank.next[kind]);
-    const int earlier = (time - rank.pattern[other] + kPeriod - 1) / kPeriod;  // microbatches of `other` before `time`
-    const int reserved = std::max(0, std::min(earlier, shape_.microbatches) - rank.next[other]);
-    return rank.alive + reserved + 1 <= cap_;
-  }
-
+  /// One unit of time of a rank: its next pass, else a weight pass; false where it idles.
   bool Step(int rank, int now, std::vector<Task>& order) {
     RankState& state = ranks_[rank];
-    int best = -1;
-    for (int kind = 0; kind < kKinds; ++kind) {
-      if (!Ready(rank, kind, now) || (kind <= kForward1 && !Fits(state, kind))) continue;
-      if (best < 0 || PatternTime(state, kind, state.next[kind]) < PatternTime(state, best, state.next[best]))
-        best = kind;
-    }
-    if (best >= 0) {
-      const int microbatch = state.next[best]++, chunk = ChunkOf(best);
-      done_[best][Cell(rank, microbatch)] = now + 1;
-      const bool forward = best <= kForward1;
+    const int kind = NextKind(state);
+    const bool forward = kind <= kForward1;
+    if (kind < kKinds && Ready(rank, kind, now) && !(forward && state.alive == cap_)) {
+      const int microbatch = state.next[kind]++, chunk = ChunkOf(kind);
+      done_[kind][Cell(rank, microbatch)] = now + 1;
       order.push_back(MakeTask(forward ? Phase::kForward : Phase::kBackwardInput, microbatch, chunk));
       if (forward) ++state.alive;
       else state.pending.emplace_back(chunk, microbatch);
@@ -113,14 +107,15 @@ class ListScheduler {
 }  // namespace
 
 Schedule BuildFromVPattern(const ScheduleShape& shape, VPattern (*pattern)(int ranks, int rank), int cap) {
-  return ListScheduler(shape, pattern, cap).Run();
+  return Squeezer(shape, pattern, cap).Run();
 }
 
-ScheduleTheory VTheory(const ScheduleShape& shape, const StageCosts& costs, int bubble, int cap) {
+ScheduleTheory VTheory(const ScheduleShape& shape, const StageCosts& costs, VBubble bubble, int cap) {
   const Seconds pass = Max(costs.forward, Max(costs.backward_input, costs.backward_weight));
-  const Seconds bound = (kPeriod * shape.microbatches + bubble) * pass;
-  return {false, bound, bound, 2 * shape.microbatches * StageTime(costs),
-          double(std::min(cap, 2 * shape.microbatches))};
+  const bool exact = costs.forward == pass && costs.backward_input == pass && costs.backward_weight == pass;
+  const int work = kPeriod * shape.microbatches;
+  return {exact, (work + bubble.makespan) * pass, (work + bubble.span) * pass,
+          2 * shape.microbatches * StageTime(costs), double(std::min(cap, 2 * shape.microbatches))};
 }
 
 }  // namespace isochrone::plan::schedules

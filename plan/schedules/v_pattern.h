@@ -10,17 +10,22 @@ namespace isochrone::plan::schedules {
 /// Order: forward chunk 0, forward chunk 1, backward chunk 1, backward chunk 0.
 using VPattern = std::array<int, 4>;
 
-/// A schedule of two chunks in a V from a repeating pattern. Each rank, when it is free, runs of those passes whose
-/// input is there the one that the pattern has first; weight passes fill the gaps. A forward pass waits while the rank
-/// holds `cap` activations, of which one is kept free for each forward pass that the pattern has before it. All passes
-/// count as equally long.
+/// A schedule of two chunks in a V from a repeating pattern, squeezed: each rank runs its passes in the order of the
+/// pattern's times, each as soon as its input is there; where it is not yet, a weight pass fills the gap. A forward
+/// pass waits while the rank holds `cap` activations, until a weight pass has freed one. All passes count as equally
+/// long.
 ///
-/// Source  the building blocks of Qi et al., "Pipeline Parallelism with Controllable Memory", arXiv 2405.15362; they
-///         squeeze and reorder the ends of the repeated pattern, for which this list scheduling stands.
+/// Source  the building blocks of Qi et al., "Pipeline Parallelism with Controllable Memory", arXiv 2405.15362, and
+///         their squeezing (section 3.4).
 Schedule BuildFromVPattern(const ScheduleShape& shape, VPattern (*pattern)(int ranks, int rank), int cap);
 
-/// makespan ≤ (6 m + bubble) max(F, I, W) and span ≤ makespan, a bound: `bubble` in passes is what the list scheduling
-/// needs beyond its work when all passes take equally long. Peak ≤ cap, in activations of one chunk.
-ScheduleTheory VTheory(const ScheduleShape& shape, const StageCosts& costs, int bubble, int cap);
+/// What a V order needs beyond its work where all passes take equally long, in passes.
+struct VBubble {
+  int makespan = 0, span = 0;
+};
+
+/// makespan = (6 m + bubble) max(F, I, W), span likewise; exact for F = I = W, else a bound. Peak min(cap, 2 m), in
+/// activations of one chunk.
+ScheduleTheory VTheory(const ScheduleShape& shape, const StageCosts& costs, VBubble bubble, int cap);
 
 }  // namespace isochrone::plan::schedules

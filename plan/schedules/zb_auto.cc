@@ -1,7 +1,7 @@
 // Zero-bubble orders found from the times of the passes and of a message, under a limit of activations: p microbatches
 // (zb_1p) or 2 p (zb_2p), of which StageCosts::weight_share stays after the input half of a backward pass. Several
-// greedy orders are built and the one with the shortest span is taken. Source  Qi et al., "Zero Bubble Pipeline
-// Parallelism", arXiv 2401.10241, section 3.1 (the heuristic).
+// greedy orders are built, the handcrafted one beside them, and the one with the shortest span is taken. Source  Qi et
+// al., "Zero Bubble Pipeline Parallelism", arXiv 2401.10241, section 3.1 (the heuristic).
 #include <algorithm>
 #include <limits>
 
@@ -53,6 +53,22 @@ class GreedyOrder {
       while (Pending(rank) > 0) Weight(rank);
   }
 
+  /// Runs a given order in place of its own.
+  void Follow(const std::vector<std::vector<Task>>& order) {
+    std::vector<std::size_t> position(p_, 0);
+    for (bool moved = true; moved;) {
+      moved = false;
+      for (int rank = 0; rank < p_; ++rank) {
+        for (; position[rank] < order[rank].size() && CanRun(rank, order[rank][position[rank]].phase); moved = true) {
+          const Phase phase = order[rank][position[rank]++].phase;
+          if (phase == Phase::kForward) Forward(rank);
+          else if (phase == Phase::kBackwardInput) Input(rank);
+          else Weight(rank);
+        }
+      }
+    }
+  }
+
   double Span() const {
     double span = 0;
     for (const Rank& rank : ranks_) span = std::max(span, rank.now - rank.begin);
@@ -76,6 +92,11 @@ class GreedyOrder {
   double Alive(int rank) const {
     const Rank& state = ranks_[rank];
     return state.forwards - state.inputs + weight_share_ * (state.inputs - state.weights);
+  }
+  /// Whether the input of the rank's next pass of this phase is known.
+  bool CanRun(int rank, Phase phase) const {
+    if (phase == Phase::kForward) return rank == 0 || ranks_[rank - 1].forwards > ranks_[rank].forwards;
+    return phase == Phase::kBackwardWeight || rank + 1 == p_ || ranks_[rank + 1].inputs > ranks_[rank].inputs;
   }
   bool Full(int rank) const { return Alive(rank) + 1 > cap_; }
   int Pending(int rank) const { return ranks_[rank].inputs - ranks_[rank].weights; }
@@ -173,36 +194,51 @@ class GreedyOrder {
   std::vector<double> forward_end_, input_end_;  // [rank · microbatches + microbatch]
 };
 
-Schedule BuildWithin(const ScheduleShape& shape, const StageCosts& costs, int cap) {
+Schedule BuildWithin(const ScheduleShape& shape, const StageCosts& costs, const Family& handcrafted, int cap) {
   Schedule schedule{shape.kind, shape.microbatches, LoopPlacement(shape.ranks, 1), {}};
   double best = std::numeric_limits<double>::infinity();
+  const auto take_if_shorter = [&](GreedyOrder& order) {
+    if (order.Span() >= best) return;
+    best = order.Span();
+    schedule.order = order.TakeOrder();
+  };
   for (int bits = 0; bits < 8; ++bits) {
     GreedyOrder greedy(shape, costs, cap, {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0});
     greedy.Run();
-    if (greedy.Span() >= best) continue;
-    best = greedy.Span();
-    schedule.order = greedy.TakeOrder();
+    take_if_shorter(greedy);
   }
+  GreedyOrder given(shape, costs, cap, {});
+  given.Follow(handcrafted.build(shape, costs).order);
+  take_if_shorter(given);
   return schedule;
 }
 
-Schedule Build1p(const ScheduleShape& shape, const StageCosts& costs) { return BuildWithin(shape, costs, shape.ranks); }
+Schedule Build1p(const ScheduleShape& shape, const StageCosts& costs) {
+  return BuildWithin(shape, costs, kZbH1Family, shape.ranks);
+}
 Schedule Build2p(const ScheduleShape& shape, const StageCosts& costs) {
-  return BuildWithin(shape, costs, 2 * shape.ranks);
+  return BuildWithin(shape, costs, kZbH2Family, 2 * shape.ranks);
 }
 
-/// At most 1F1B's makespan and span; the peak is the limit.
-ScheduleTheory TheoryWithin(const ScheduleShape& shape, const StageCosts& costs, int cap) {
-  const Seconds t = StageTime(costs);
-  const Seconds bound = (shape.microbatches + shape.ranks - 1) * t;
-  return {false, bound, bound, shape.microbatches * t, double(std::min(cap, shape.microbatches))};
+/// There is no closed form; the bounds hold by construction. The span is at most the handcrafted order's, which is one
+/// of those compared; no rank begins later than the last one, after p − 1 forward passes, so
+///
+///   makespan ≤ span + (p − 1) F
+///
+/// The peak is the limit.
+ScheduleTheory TheoryWithin(const ScheduleShape& shape, const StageCosts& costs, const Family& handcrafted, int cap) {
+  ScheduleTheory theory = handcrafted.theory(shape, costs);
+  theory.exact = false;
+  theory.makespan = theory.span + (shape.ranks - 1) * costs.forward;
+  theory.peak_activations = std::min(cap, shape.microbatches);
+  return theory;
 }
 
 ScheduleTheory Theory1p(const ScheduleShape& shape, const StageCosts& costs) {
-  return TheoryWithin(shape, costs, shape.ranks);
+  return TheoryWithin(shape, costs, kZbH1Family, shape.ranks);
 }
 ScheduleTheory Theory2p(const ScheduleShape& shape, const StageCosts& costs) {
-  return TheoryWithin(shape, costs, 2 * shape.ranks);
+  return TheoryWithin(shape, costs, kZbH2Family, 2 * shape.ranks);
 }
 
 }  // namespace

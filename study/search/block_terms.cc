@@ -28,11 +28,14 @@ LayerTerms TermsOf(const plan::LayerProgram& program, const costmodel::Costs& co
   terms.backward = StageSeconds(price, alone, Phase::kBackward);
   terms.input = StageSeconds(price, alone, Phase::kBackwardInput);
   terms.weight = StageSeconds(price, alone, Phase::kBackwardWeight);
-  for (Phase phase : {Phase::kForward, Phase::kRecompute, Phase::kBackward}) {
+  const auto add = [&](Phase phase, double& compute, double& exposed) {
     const costmodel::PassPrice& pass = price[0].pass[static_cast<std::size_t>(phase)];
-    terms.compute += pass.compute;
-    terms.exposed += pass.total - pass.compute;
-  }
+    compute += pass.compute;
+    exposed += pass.total - pass.compute;
+  };
+  add(Phase::kForward, terms.forward_compute, terms.forward_exposed);
+  add(Phase::kRecompute, terms.backward_compute, terms.backward_exposed);
+  add(Phase::kBackward, terms.backward_compute, terms.backward_exposed);
   return terms;
 }
 
@@ -99,7 +102,7 @@ double LeastCompute(const BlockShape& shape, const costmodel::Costs& costs) {
 double LeastWork(const BlockShape& shape, const std::vector<LayerTerms>& prices) {
   return OfAllLayers(shape.table, [&](int program) {
     const LayerTerms& t = prices[static_cast<std::size_t>(program)];
-    return std::min({t.forward + t.backward, t.forward + t.input + t.weight, t.compute});
+    return std::min({t.forward + t.backward, t.forward + t.input + t.weight, t.forward_compute + t.backward_compute});
   });
 }
 
@@ -110,7 +113,14 @@ StageCut CutOf(const plan::Scenario& scenario, const plan::ProgramTable& table) 
     const auto same = [&](int other) { return HoldSame(cut.stages[static_cast<std::size_t>(other)], cut.stages[s]); };
     const auto it = std::find_if(cut.first.begin(), cut.first.end(), same);
     cut.kind.push_back(static_cast<int>(it - cut.first.begin()));
-    if (it == cut.first.end()) cut.first.push_back(static_cast<int>(s));
+    if (it != cut.first.end()) continue;
+    cut.first.push_back(static_cast<int>(s));
+    cut.layers.push_back(0);
+    cut.heads.push_back(0);
+    for (const plan::Section& section : cut.stages[s].sections) {
+      if (section.program == table.embedding) continue;
+      (section.program == table.head ? cut.heads : cut.layers).back() += section.count;
+    }
   }
   return cut;
 }

@@ -14,7 +14,9 @@ namespace isochrone::study {
 struct LayerTerms {
   double forward = 0, backward = 0;  // backward passes hold their recomputation
   double input = 0, weight = 0;      // the backward pass in two halves, where a schedule splits it
-  double compute = 0, exposed = 0;   // of forward and whole backward together: compute, and what does not hide
+  // Of the forward and of the whole backward pass, what an overlapped pair of them is made of: compute, and what does
+  // not hide in it.
+  double forward_compute = 0, forward_exposed = 0, backward_compute = 0, backward_exposed = 0;
 };
 
 /// A model cut for one block signature: everything that does not depend on where the stages are cut.
@@ -44,6 +46,7 @@ struct StageCut {
   std::vector<plan::StageContent> stages;  // [virtual stage]
   std::vector<int> kind;                   // [virtual stage]
   std::vector<int> first;                  // [kind] a stage of it
+  std::vector<double> layers, heads;       // [kind] how many it has
 };
 StageCut CutOf(const plan::Scenario& scenario, const plan::ProgramTable& table);
 

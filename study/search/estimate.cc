@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
 #include "plan/stages.h"
 #include "sim/analytic.h"
@@ -112,19 +113,19 @@ double UntilBarrier(const PipelineTerms& pipeline, const StageTerms& stages, con
 
 void AddUpStage(const plan::Strategy& strategy, const BlockShape& blocks, std::span<const LayerTerms> prices,
                 const plan::StageContent& stage, std::size_t s, StageTerms& into) {
-  double compute = 0, exposed = 0;
   for (const plan::Section& section : stage.sections) {
     const LayerTerms& t = prices[static_cast<std::size_t>(section.program)];
     into.forward[s] += section.count * t.forward;
     into.backward[s] += section.count * t.backward;
     into.input[s] += section.count * t.input;
     into.weight[s] += section.count * t.weight;
-    compute += section.count * t.compute;
-    exposed += section.count * t.exposed;
+    into.forward_compute[s] += section.count * t.forward_compute;
+    into.forward_exposed[s] += section.count * t.forward_exposed;
+    into.backward_compute[s] += section.count * t.backward_compute;
+    into.backward_exposed[s] += section.count * t.backward_exposed;
     const plan::LayerProgram& program = blocks.table.programs[static_cast<std::size_t>(section.program)];
     into.parameters[s] += section.count * (program.parameters + program.expert_parameters);
   }
-  into.overlapped[s] = std::max(compute, exposed);
   const plan::StageBytes bytes = plan::BytesOf(strategy, blocks.bytes, stage);
   into.kept[s] = bytes.kept.value;
   into.kept_for_weight[s] = bytes.kept_for_weight.value;
@@ -137,18 +138,19 @@ void AddUpStage(const plan::Strategy& strategy, const BlockShape& blocks, std::s
 void AddUpStages(const plan::Strategy& strategy, const BlockShape& blocks, std::span<const LayerTerms> prices,
                  const StageCut& cut, StageTerms& into) {
   const std::size_t n = cut.stages.size();
-  for (auto* terms : {&into.forward, &into.backward, &into.input, &into.weight, &into.overlapped, &into.kept,
-                      &into.kept_for_weight, &into.forward_workspace, &into.backward_workspace, &into.parameters})
-    terms->assign(n, 0.0);
+  std::vector<double>* const all[] = {&into.forward,          &into.backward,          &into.input,
+                                      &into.weight,           &into.forward_compute,   &into.forward_exposed,
+                                      &into.backward_compute, &into.backward_exposed,  &into.kept,
+                                      &into.kept_for_weight,  &into.forward_workspace, &into.backward_workspace,
+                                      &into.parameters};
+  for (auto* terms : all) terms->assign(n, 0.0);
   for (std::size_t s = 0; s < n; ++s) {
     const auto like = static_cast<std::size_t>(cut.first[static_cast<std::size_t>(cut.kind[s])]);
     if (like == s) {
       AddUpStage(strategy, blocks, prices, cut.stages[s], s, into);
       continue;
     }
-    for (auto* terms : {&into.forward, &into.backward, &into.input, &into.weight, &into.overlapped, &into.kept,
-                        &into.kept_for_weight, &into.forward_workspace, &into.backward_workspace, &into.parameters})
-      (*terms)[s] = (*terms)[like];
+    for (auto* terms : all) (*terms)[s] = (*terms)[like];
   }
   into.forward_before.assign(n, 0.0);
   into.backward_before.assign(n, 0.0);
@@ -159,7 +161,7 @@ void AddUpStages(const plan::Strategy& strategy, const BlockShape& blocks, std::
 }
 
 PipelineTerms TermsOfPipeline(const plan::ScheduleShape& shape, const StageTerms& stages, double message,
-                              plan::MessageMode mode) {
+                              plan::MessageMode mode, const sim::OrderPaths* paths) {
   sim::StageTimes times;
   const bool splits = SplitsBackward(shape.kind);
   times.forward = stages.forward;
@@ -167,11 +169,13 @@ PipelineTerms TermsOfPipeline(const plan::ScheduleShape& shape, const StageTerms
   static const std::vector<double> zeros(32768, 0.0);
   times.weight =
       splits ? std::span<const double>(stages.weight) : std::span<const double>(zeros.data(), stages.forward.size());
-  if (shape.kind == ScheduleKind::kDualPipe || shape.kind == ScheduleKind::kDualPipeV)
-    times.overlapped = stages.overlapped;
+  if (splits) {
+    times.backward = stages.backward;
+    times.pair = {stages.forward_compute, stages.forward_exposed, stages.backward_compute, stages.backward_exposed};
+  }
   times.message = message;
   times.mode = mode;
-  const sim::PipelineEstimate e = sim::EstimatePipeline(shape, times);
+  const sim::PipelineEstimate e = sim::EstimatePipeline(shape, times, paths);
   return {shape, message, mode, e.makespan, e.ideal, e.bubble, e.messages, e.busiest, e.exact};
 }
 
@@ -267,8 +271,12 @@ ScenarioEstimate EstimateOf(const plan::Scenario& s) {
   StageTerms stages;
   AddUpStages(s.strategy, blocks, prices, cut, stages);
   const MessageTerms message = TermsOfMessage(s, costs);
+  const plan::ScheduleShape shape = ScheduleShapeOf(s);
+  const plan::MessageMode mode = plan::MessageModeOf(s.strategy);
+  std::optional<sim::OrderPaths> paths;
+  if (sim::HasPaths(shape.kind)) paths = PathFinder().PathsOf(KeyOfPaths(shape, cut, mode));
   ScenarioEstimate answer;
-  answer.pipeline = TermsOfPipeline(ScheduleShapeOf(s), stages, message.seconds, plan::MessageModeOf(s.strategy));
+  answer.pipeline = TermsOfPipeline(shape, stages, message.seconds, mode, paths ? &*paths : nullptr);
   std::vector<double> activations(static_cast<std::size_t>(in_flight.ranks));
   answer.bytes.resize(activations.size());
   ActivationBytes(in_flight, stages, plan::MessageBuffers(Bytes(message.bytes), in_flight.ranks).value, activations);

@@ -8,13 +8,15 @@
 #include "plan/schedule.h"
 #include "study/search/block_terms.h"
 #include "study/search/in_flight.h"
+#include "study/search/pipeline_paths.h"
 #include "study/search/step_terms.h"
 
 namespace isochrone::study {
 
 /// What the stages of one cut cost, one entry per virtual stage: seconds per microbatch, and bytes.
 struct StageTerms {
-  std::vector<double> forward, backward, input, weight, overlapped;
+  std::vector<double> forward, backward, input, weight;
+  std::vector<double> forward_compute, forward_exposed, backward_compute, backward_exposed;  // of an overlapped pair
   std::vector<double> kept, kept_for_weight, forward_workspace, backward_workspace;
   std::vector<double> parameters;
   std::vector<double> forward_before, backward_before;  // of all stages before
@@ -33,8 +35,9 @@ struct PipelineTerms {
   int busiest = 0;
   bool exact = false;
 };
+/// `paths` of the order, for schedules that have them (sim::HasPaths).
 PipelineTerms TermsOfPipeline(const plan::ScheduleShape& shape, const StageTerms& stages, double message,
-                              plan::MessageMode mode);
+                              plan::MessageMode mode, const sim::OrderPaths* paths);
 
 /// Most bytes of activations and workspace on each rank, into `bytes` [rank].
 void ActivationBytes(const InFlight& in_flight, const StageTerms& stages, double message_buffers,

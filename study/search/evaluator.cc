@@ -6,6 +6,7 @@
 #include "plan/layer_traffic.h"
 #include "plan/memory.h"
 #include "plan/stages.h"
+#include "sim/analytic.h"
 #include "study/predict.h"
 
 namespace isochrone::study {
@@ -41,6 +42,7 @@ std::size_t Evaluator::CutHash::operator()(const Cut& cut) const {
 
 void Evaluator::EnterModel() {
   cuts_.clear();
+  for (auto& [shape, known] : accepted_) known.paths = {};
   prefix_ = -1;
 }
 
@@ -233,7 +235,17 @@ void Evaluator::Refresh(const plan::Scenario& scenario) {
     lane_->counted = -1;
     AddUpStages(s, lane_->block->shape, lane_->prices->layers, CutNow(scenario), lane_->stages);
   }
-  lane_->pipeline = TermsOfPipeline(shape_, lane_->stages, *message, plan::MessageModeOf(s));
+  const plan::MessageMode mode = plan::MessageModeOf(s);
+  const sim::OrderPaths* paths = sim::HasPaths(shape_.kind) ? PathsNow(scenario, mode) : nullptr;
+  lane_->pipeline = TermsOfPipeline(shape_, lane_->stages, *message, mode, paths);
+}
+
+const sim::OrderPaths* Evaluator::PathsNow(const plan::Scenario& scenario, plan::MessageMode mode) {
+  const StageCut& cut = CutNow(scenario);
+  Accepted::CutPaths& known =
+      accepted_now_->paths[scenario.strategy.account_embedding_in_split][static_cast<std::size_t>(mode)];
+  if (known.cut != &cut) known = {&cut, &shared_.PathsOfOrder(KeyOfPaths(shape_, cut, mode), finder_)};
+  return known.paths;
 }
 
 const StageCut& Evaluator::CutNow(const plan::Scenario& scenario) {

@@ -81,6 +81,12 @@ class Evaluator {
   struct Accepted {
     bool legal = false;
     const InFlight* in_flight = nullptr;  // once it is asked for
+    /// Paths of the order for the cut that was last asked about, by message mode.
+    struct CutPaths {
+      const StageCut* cut = nullptr;
+      const sim::OrderPaths* paths = nullptr;
+    };
+    std::array<std::array<CutPaths, 2>, 2> paths;  // [account_embedding_in_split][mode]
   };
   /// One way to price the passes of a layout, and what they make of its present pipeline.
   struct Lane {
@@ -102,11 +108,13 @@ class Evaluator {
   const costmodel::Costs& CostsNow(const plan::Scenario& scenario, int profile);
   const StageCut& CutNow(const plan::Scenario& scenario);
   const InFlight& InFlightNow();
+  const sim::OrderPaths* PathsNow(const plan::Scenario& scenario, plan::MessageMode mode);
   StepTerms MakeStep(const plan::Scenario& scenario);
   void Refresh(const plan::Scenario& scenario);
   void Count(const plan::Scenario& scenario);
 
   SharedTerms& shared_;
+  PathFinder finder_;
   // of the model
   std::map<std::array<std::int32_t, 5>, StageCut> cuts_;
   // of the prefix

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "study/search/in_flight.h"
+#include "study/search/pipeline_paths.h"
 #include "study/search/step_terms.h"
 
 namespace isochrone::study {
@@ -60,6 +61,10 @@ class SharedTerms {
     return counts_.Get(key, [&] { return InFlightOf(small); });
   }
 
+  const sim::OrderPaths& PathsOfOrder(const PathsKey& key, PathFinder& finder) {
+    return paths_.Get(key, [&] { return finder.PathsOf(key); });
+  }
+
   /// Of one prefix. The last few that were asked for are kept, and those that threads work on.
   std::shared_ptr<StepStore> StepsOf(std::int64_t prefix) {
     const std::lock_guard lock(mutex_);
@@ -76,6 +81,7 @@ class SharedTerms {
 
  private:
   MadeOnce<std::array<int, 4>, InFlight> counts_;
+  MadeOnce<PathsKey, sim::OrderPaths> paths_;
   std::mutex mutex_;
   static constexpr std::size_t kKept = 32;
   std::vector<std::pair<std::int64_t, std::shared_ptr<StepStore>>> steps_;  // the last asked for is last
