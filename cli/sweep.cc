@@ -13,7 +13,7 @@
 #include "cli/sweep_each.h"
 #include "cli/verb.h"
 #include "reports/result_table.h"
-#include "study/predict.h"
+#include "study/search/confirm.h"
 #include "study/search/hand_over.h"
 #include "study/search/result_file.h"
 
@@ -25,7 +25,7 @@ struct Asked {
   std::vector<std::string> merge;
   int jobs = 0, confirm = 3;
   Answering how;
-  bool resume = false, exhaustive = false, each = false, network = false;
+  bool resume = false, exhaustive = false, each = false, break_even = false, network = false;
   std::size_t hand_over = 3;
 };
 
@@ -72,23 +72,6 @@ class Progress {
   std::chrono::steady_clock::time_point begin_, last_;
 };
 
-std::vector<Confirmed> Confirm(const study::Space& space, const std::vector<study::Candidate>& best,
-                               const Asked& asked) {
-  std::vector<Confirmed> all;
-  for (const study::Candidate& c : best) {
-    const plan::Scenario scenario = study::ScenarioAt(space, c.index);
-    Confirmed one{c};
-    one.candidate.estimate = study::EstimateOf(scenario).estimate;  // whole again where a file gave it
-    if (static_cast<int>(all.size()) < asked.confirm) {
-      one.event_step_time = study::Predict(scenario).metrics.step_time.value;
-      const study::PredictOptions network{.fidelity = study::Fidelity::kNetwork};
-      if (asked.network) one.network_step_time = study::Predict(scenario, network).metrics.step_time.value;
-    }
-    all.push_back(one);
-  }
-  return all;
-}
-
 void PrintHandOver(const plan::Scenario& scenario, std::size_t which) {
   const study::HandOver flags = study::HandOverTo(which, scenario);
   std::printf("\nThe best for %s:\n%s", study::HandOverNames()[which].c_str(), flags.text.c_str());
@@ -104,13 +87,26 @@ study::SweepResult Joined(const study::SweepResult& earlier, study::SweepResult 
   return now;
 }
 
+/// --each and --break-even.
 int RunEach(const study::Space& space, const Asked& asked, int jobs) {
-  if (!asked.out.empty()) throw Error("--each", "writes no file of results", "leave out --out, or --each");
-  const std::vector<BestOfEach> all = SearchEach(space, jobs, stopped);
-  if (stopped) throw Error("isochrone sweep " + asked.sweep, "was interrupted", "ask again");
-  Give(
-      asked.how, asked.sweep, [&] { return EachJson(space, all, "isochrone sweep " + asked.sweep + " --each"); },
-      [&] { return EachText(space, all); });
+  const std::string flag = asked.each ? "--each" : "--break-even",
+                    command = "isochrone sweep " + asked.sweep + " " + flag;
+  if (!asked.out.empty()) throw Error(flag, "writes no file of results", "leave out --out, or " + flag);
+  const auto check = [&] {
+    if (stopped) throw Error("isochrone sweep " + asked.sweep, "was interrupted", "ask again");
+  };
+  if (asked.each) {
+    const std::vector<study::BestOfEach> all = study::SearchEach(space, jobs, stopped);
+    check();
+    Give(
+        asked.how, asked.sweep, [&] { return EachJson(space, all, command); }, [&] { return EachText(space, all); });
+  } else {
+    const study::BreakEvens all = study::BreakEvensOf(space, asked.sweep, jobs, stopped);
+    check();
+    Give(
+        asked.how, asked.sweep, [&] { return BreakEvenJson(space, all, command); },
+        [&] { return BreakEvenText(space, all); });
+  }
   return kAnswered;
 }
 
@@ -130,7 +126,7 @@ int Run(const Asked& asked) {
   const int jobs = asked.jobs > 0 ? asked.jobs : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   std::signal(SIGINT, Stop);
   std::signal(SIGTERM, Stop);
-  if (asked.each) return RunEach(space, asked, jobs);
+  if (asked.each || asked.break_even) return RunEach(space, asked, jobs);
   std::unique_ptr<study::ResultFile> file;
   if (!asked.out.empty())
     file = std::make_unique<study::ResultFile>(space, asked.out, shard.index, shard.count, asked.resume);
@@ -165,7 +161,7 @@ int Run(const Asked& asked) {
   }
   if (file) file->Complete();
   if (!asked.sqlite.empty()) reports::WriteResultTable(asked.out, asked.sqlite);
-  answer.best = Confirm(space, answer.result.best, asked);
+  answer.best = study::Confirm(space, answer.result.best, asked.confirm, asked.network);
   Give(
       asked.how, asked.sweep, [&] { return SweepJson(space, answer, "isochrone sweep " + asked.sweep); },
       [&] { return SweepText(space, answer); });
@@ -188,6 +184,7 @@ Verb SweepVerb() {
             options.Flag(asked->exhaustive, "--exhaustive", "price every legal configuration; gives the Pareto front");
             options.Flag(asked->network, "--network", "the network engine plays those as well");
             options.Flag(asked->each, "--each", "the best for each scenario, model, cluster and batch that is listed");
+            options.Flag(asked->break_even, "--break-even", "the points between listed values where the best changes");
             options.Text(asked->sqlite, "--sqlite", "make an SQLite file of --out at the end: table results");
             options.Text(asked->out, "--out", "append every configuration to a file: JSON Lines, or CSV by its name");
             options.Flag(asked->resume, "--resume", "go on with --out after an interruption");

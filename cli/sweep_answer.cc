@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "cli/answer_parts.h"
 #include "plan/strategy.h"
+#include "study/search/objective.h"
 #include "study/search/result_file.h"
 
 #include "costmodel/profile.h"
@@ -61,7 +62,7 @@ ordered_json ConfigurationJson(const study::Space& space, const Candidate& c) {
   return one;
 }
 
-ordered_json ConfirmedJson(const study::Space& space, const Confirmed& of) {
+ordered_json ConfirmedJson(const study::Space& space, const study::Confirmed& of) {
   const plan::Scenario s = study::ScenarioAt(space, of.candidate.index);
   ordered_json one = ConfigurationJson(space, of.candidate);
   ordered_json strategy;
@@ -71,6 +72,14 @@ ordered_json ConfirmedJson(const study::Space& space, const Confirmed& of) {
   const Estimate& e = of.candidate.estimate;
   one["terms_s"] = {{"ideal", e.ideal}, {"bubble", e.bubble}, {"messages", e.messages},
                     {"data", e.data},   {"around", e.around}, {"host", e.host}};
+  if (space.tokens > 0) {
+    const study::Training t = study::TrainingOf(space, of.candidate, of.StepTime());
+    one["days"] = t.days;
+    one["gpu_hours"] = t.gpu_hours;
+    if (t.usd > 0) one["training_usd"] = t.usd;
+  }
+  if (space.gpu_hour_usd[study::BaseOf(space, of.candidate.index)] > 0)
+    one["usd_per_million_tokens"] = study::UsdPerMillionTokens(space, of.candidate, of.StepTime());
   if (of.event_step_time > 0) one["event_step_time_s"] = of.event_step_time;
   if (of.network_step_time > 0) one["network_step_time_s"] = of.network_step_time;
   return one;
@@ -92,14 +101,34 @@ std::string Words(const study::Space& space, const Candidate& c) {
   return words;
 }
 
+/// Days, GPU-hours and cost, where the sweep asks for them.
+void TellTraining(const study::Space& space, const study::Confirmed& best, std::ostringstream& out) {
+  const double price = space.gpu_hour_usd[study::BaseOf(space, best.candidate.index)];
+  if (space.tokens > 0) {
+    const study::Training t = study::TrainingOf(space, best.candidate, best.StepTime());
+    out << "  " << ThreeDigits(space.tokens) << " tokens take " << ThreeDigits(t.days) << " days and "
+        << ThreeDigits(t.gpu_hours) << " GPU-hours";
+    if (price > 0) out << ", " << ThreeDigits(t.usd) << " USD";
+    out << "\n";
+  }
+  if (price > 0)
+    out << "  " << ThreeDigits(study::UsdPerMillionTokens(space, best.candidate, best.StepTime()))
+        << " USD for a million tokens\n";
+}
+
 void Tell(const study::Space& space, const SweepAnswer& answer, std::ostringstream& out) {
-  const Candidate& best = answer.best.front().candidate;
-  out << "\nBest: " << Words(space, best) << "\n";
+  const study::Confirmed& best = answer.best.front();
+  out << "\nBest: " << Words(space, best.candidate) << "\n";
+  TellTraining(space, best, out);
+  const auto first = std::min_element(answer.best.begin(), answer.best.end(),
+                                      [](const auto& a, const auto& b) { return a.candidate < b.candidate; });
+  if (first->candidate.index != best.candidate.index)
+    out << "  the closed form alone would have named " << Words(space, first->candidate) << "\n";
   if (answer.best.size() < 2) return;
-  const Candidate& second = answer.best[1].candidate;
-  out << "Runner-up: " << Words(space, second) << "\n";
-  out << "  " << Percent(second.score / best.score - 1, 2) << " behind; " << WhyBetter(best.estimate, second.estimate)
-      << "\n";
+  const study::Confirmed& second = answer.best[1];
+  out << "Runner-up: " << Words(space, second.candidate) << "\n";
+  out << "  " << Percent(second.score / best.score - 1, 2) << " behind; "
+      << WhyBetter(best.candidate.estimate, second.candidate.estimate) << "\n";
 }
 
 }  // namespace
@@ -128,7 +157,7 @@ std::string SweepJson(const study::Space& space, const SweepAnswer& answer, cons
   const study::SweepResult& r = answer.result;
   ordered_json best = ordered_json::array(), pareto = ordered_json::array(), results = ordered_json::array();
   std::vector<std::int64_t> listed;
-  for (const Confirmed& c : answer.best) {
+  for (const study::Confirmed& c : answer.best) {
     best.push_back(ConfirmedJson(space, c));
     results.push_back(ConfigurationJson(space, c.candidate));
     listed.push_back(c.candidate.index);
@@ -191,7 +220,7 @@ std::string SweepText(const study::Space& space, const SweepAnswer& answer) {
   Table table(columns);
   const auto asked = [](double seconds) { return seconds > 0 ? Cell(Number{seconds, 3}) : Cell(std::monostate{}); };
   std::int64_t rank = 0;
-  for (const Confirmed& c : answer.best) {
+  for (const study::Confirmed& c : answer.best) {
     const Rates rates = RatesOf(c.candidate, study::ScenarioAt(space, c.candidate.index));
     std::vector<Cell> row = {++rank, Words(space, c.candidate), Number{c.candidate.estimate.step_time, 3},
                              asked(c.event_step_time)};

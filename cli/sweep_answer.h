@@ -3,21 +3,15 @@
 #include <string>
 #include <vector>
 
+#include "study/search/confirm.h"
 #include "study/search/space.h"
 #include "study/search/sweep.h"
 
 namespace isochrone::cli {
 
-/// One of the best, looked at again: every term, and what the event engine says.
-struct Confirmed {
-  study::Candidate candidate;
-  double event_step_time = 0;    // seconds; 0: not asked
-  double network_step_time = 0;  // seconds; 0: not asked
-};
-
 struct SweepAnswer {
   study::SweepResult result;
-  std::vector<Confirmed> best;
+  std::vector<study::Confirmed> best;  // the first is the answer
   int jobs = 1;
   bool pruned_search = true;
 };

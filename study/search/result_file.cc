@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "costmodel/profile.h"
+#include "study/search/objective.h"
 
 namespace isochrone::study {
 namespace {
@@ -46,14 +47,8 @@ struct Figures {
   double tokens_per_s, mfu, bubble;
 };
 
-const plan::Scenario& BaseOf(const Space& space, std::int64_t index) {
-  std::size_t base = 0;
-  while (index >= SizeOf(space.axes[base])) index -= SizeOf(space.axes[base++]);
-  return space.bases[base];
-}
-
 Figures FiguresOf(const Space& space, const Candidate& c) {
-  const plan::Scenario& base = BaseOf(space, c.index);
+  const plan::Scenario& base = space.bases[BaseOf(space, c.index)];
   const double peak = costmodel::PeakRate(base.cluster.node.gpu, base.strategy.precision).value;
   const double time = c.estimate.step_time;
   return {static_cast<double>(c.sequences) * static_cast<double>(base.model.sequence) / time,
@@ -116,14 +111,15 @@ bool ReadLine(const Space& space, const std::string& line, bool csv, Candidate& 
   if (!good || (fits != "true" && fits != "false")) return false;
   c.fits = fits == "true";
   c.estimate.bubble = bubble * c.estimate.step_time;
-  const plan::Scenario& base = BaseOf(space, c.index);
+  const std::size_t base_number = BaseOf(space, c.index);
+  const plan::Scenario& base = space.bases[base_number];
   c.model_flops =
       mfu * c.estimate.step_time * c.gpus * costmodel::PeakRate(base.cluster.node.gpu, base.strategy.precision).value;
   plan::Scenario scenario = base;
   scenario.batch.sequences = c.sequences;
   scenario.strategy.tensor = scenario.strategy.context = scenario.strategy.data = 1;
   scenario.strategy.pipeline = c.gpus;
-  c.score = ScoreOf(space, scenario, c.estimate.step_time, c.model_flops);
+  c.score = ScoreOf(space, base_number, scenario, c.estimate.step_time, c.model_flops);
   return true;
 }
 
@@ -152,8 +148,7 @@ std::int64_t UnitOf(const Space& space, std::int64_t index) {
 }
 
 std::vector<std::pair<std::string, std::string>> VariedOf(const Space& space, std::int64_t index) {
-  std::size_t base = 0;
-  while (index >= SizeOf(space.axes[base])) index -= SizeOf(space.axes[base++]);
+  const std::size_t base = TakeBaseOf(space, index);
   std::vector<std::pair<std::string, std::string>> varied;
   for (std::size_t k = 0; k < space.base_keys.size(); ++k)
     varied.emplace_back(space.base_keys[k], space.base_values[base][k]);

@@ -6,7 +6,8 @@
 namespace isochrone::study {
 
 const std::vector<std::string>& ObjectiveNames() {
-  static const std::vector<std::string> names = {"step_time", "tokens_per_s", "tokens_per_s_per_gpu", "mfu"};
+  static const std::vector<std::string> names = {
+      "step_time", "tokens_per_s", "tokens_per_s_per_gpu", "mfu", "cost_per_token", "gpu_hours", "days"};
   return names;
 }
 
@@ -22,6 +23,7 @@ Space OnlyBase(const Space& space, std::size_t base) {
   one.base_values = {space.base_values[base]};
   one.chosen = {space.chosen[base]};
   one.axes = {space.axes[base]};
+  one.gpu_hour_usd = {space.gpu_hour_usd[base]};
   return one;
 }
 
@@ -39,9 +41,16 @@ bool Complete(const Space& space, plan::Scenario& scenario) {
   return true;
 }
 
-plan::Scenario ScenarioAt(const Space& space, std::int64_t index) {
+std::size_t TakeBaseOf(const Space& space, std::int64_t& index) {
   std::size_t base = 0;
   while (index >= SizeOf(space.axes[base])) index -= SizeOf(space.axes[base++]);
+  return base;
+}
+
+std::size_t BaseOf(const Space& space, std::int64_t index) { return TakeBaseOf(space, index); }
+
+plan::Scenario ScenarioAt(const Space& space, std::int64_t index) {
+  const std::size_t base = TakeBaseOf(space, index);
   plan::Scenario scenario = space.bases[base];
   const std::vector<Axis>& axes = space.axes[base];
   for (std::size_t a = axes.size(); a-- > 0;) {

@@ -22,7 +22,16 @@ struct Axis {
   std::function<void(std::size_t value, plan::Scenario& scenario)> set;
 };
 
-enum class Objective : std::uint8_t { kStepTime, kTokensPerSecond, kTokensPerGpu, kMfu };
+/// What study/search/objective.h makes of a step time.
+enum class Objective : std::uint8_t {
+  kStepTime,
+  kTokensPerSecond,
+  kTokensPerGpu,
+  kMfu,
+  kCostPerToken,
+  kGpuHours,
+  kDays
+};
 const std::vector<std::string>& ObjectiveNames();
 
 struct Constraints {
@@ -43,21 +52,32 @@ struct Space {
   std::vector<std::vector<std::string>> base_values;  // [base][key]
   std::vector<std::optional<plan::Scenario>> chosen;  // [base] the scenario that it starts from, with its own choices
   std::vector<std::vector<Axis>> axes;                // [base], in the order in which they are walked
+  bool scaled = false;                                // the nodes come from "scaling"
   bool data_follows = true;                           // data is what the GPUs leave, not an axis and not given
   Constraints constraints;
   Objective objective = Objective::kStepTime;
   int best = 10;
-  std::string digest;  // of the file's content: results of another sweep are not continued
+  double tokens = 0;                 // of the whole training; 0: not given
+  std::vector<double> gpu_hour_usd;  // [base] price of a GPU for an hour; 0: not given
+  std::string digest;                // of the file's content: results of another sweep are not continued
 };
 
 /// Throws Error.
 Space ReadSpace(const std::string& path);
+
+/// The same with one value in place of the list at `pointer`, "/batch/sequences". Requires a list there.
+Space ReadSpaceAt(const std::string& path, const std::string& pointer, double value);
 
 /// The space of one base alone.
 Space OnlyBase(const Space& space, std::size_t base);
 
 /// Combinations of one base's axes, legal or not.
 std::int64_t SizeOf(const std::vector<Axis>& axes);
+
+/// Which base a combination belongs to.
+std::size_t BaseOf(const Space& space, std::int64_t index);
+/// The same; leaves in `index` its number among that base's combinations.
+std::size_t TakeBaseOf(const Space& space, std::int64_t& index);
 
 /// The scenario of one combination; `index` counts over all bases. Its last axis changes fastest.
 plan::Scenario ScenarioAt(const Space& space, std::int64_t index);

@@ -3,25 +3,12 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <string>
 #include <vector>
 
-#include "study/search/estimate.h"
+#include "study/search/candidate.h"
 #include "study/search/space.h"
 
 namespace isochrone::study {
-
-/// One priced configuration. `index` names it: ScenarioAt(space, index).
-struct Candidate {
-  std::int64_t index = -1;
-  double score = 0;  // less is better
-  Estimate estimate;
-  std::int64_t sequences = 0;
-  int gpus = 0;
-  double model_flops = 0;  // of one step
-  bool fits = true;
-  bool operator<(const Candidate& o) const { return score != o.score ? score < o.score : index < o.index; }
-};
 
 struct SweepOptions {
   int jobs = 1;
@@ -48,12 +35,5 @@ struct SweepResult {
 /// does by itself, and a configuration where activations and unsharded state alone do not fit. Of equal scores the
 /// lower index is better, so the answer does not depend on threads. A unit is one combination of block axes.
 SweepResult Sweep(const Space& space, const SweepOptions& options);
-
-/// Less is better: the step time, or its product with what the objective divides by.
-double ScoreOf(const Space& space, const plan::Scenario& scenario, double step_time, double model_flops);
-
-/// Adds `candidate` where none in `best` of at most `most` is worse; keeps order.
-void KeepBest(const Candidate& candidate, int most, std::vector<Candidate>& best);
-void KeepPareto(const Candidate& candidate, std::vector<Candidate>& front);
 
 }  // namespace isochrone::study

@@ -1,9 +1,5 @@
 #include <catch2/catch.hpp>
 
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
 #include <numeric>
 #include <random>
 
@@ -14,21 +10,10 @@
 #include "study/search/result_file.h"
 #include "study/search/sweep.h"
 #include "tests/study/search/random_space.h"
+#include "tests/study/search/space_file.h"
 
 namespace isochrone::study {
 namespace {
-
-namespace fs = std::filesystem;
-
-/// A file that goes with its test.
-struct File {
-  fs::path path = fs::temp_directory_path() / ("isochrone_space_" + std::to_string(::getpid()) + ".json");
-  ~File() { fs::remove(path); }
-  Space Read(const std::string& text) const {
-    std::ofstream(path) << text;
-    return ReadSpace(path.string());
-  }
-};
 
 /// `most` of a space's configurations by chance, each equally likely.
 std::vector<Candidate> SomeOf(const Space& space, std::size_t most, std::mt19937& random) {
@@ -54,7 +39,7 @@ std::string Words(const Space& space, std::int64_t index) {
 
 /// Compares what a sweep remembers with what is built from nothing.
 void CompareWithPlain(int scenarios, unsigned seed) {
-  const File file;
+  const SpaceFile file;
   std::mt19937 random(seed);
   for (int compared = 0; compared < scenarios;) {
     const Space space = file.Read(RandomSweep(random, 9, 4) + "}");
@@ -72,12 +57,13 @@ void CompareWithPlain(int scenarios, unsigned seed) {
 }
 
 void ComparePrunedWithWhole(int spaces, unsigned seed) {
-  const File file;
+  const SpaceFile file;
   std::mt19937 random(seed);
   int with_best = 0;
   for (int i = 0; i < spaces; ++i) {
     const std::string wanted = R"(, "sweep": {"best": )" + std::to_string(1 + random() % 4) + R"(, "objective": ")" +
-                               ObjectiveNames()[random() % ObjectiveNames().size()] + "\"}}";
+                               ObjectiveNames()[random() % ObjectiveNames().size()] +
+                               R"(", "tokens": 3e11, "gpu_hour_usd": 2}})";
     const Space space = file.Read(RandomSweep(random, 4, 2) + wanted);
     SweepOptions options;
     const SweepResult whole = Sweep(space, options);

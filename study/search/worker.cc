@@ -1,0 +1,159 @@
+#include "study/search/worker.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "study/search/legal.h"
+#include "study/search/objective.h"
+
+namespace isochrone::study {
+
+double Worker::Score(double time) const {
+  return ScoreOf(space_, walk_->number, scenario_, time, evaluator_.ModelFlops(scenario_));
+}
+
+double Worker::Capacity() const {
+  const double gpu = scenario_.cluster.node.gpu.memory.value, limit = space_.constraints.memory_bytes;
+  return limit > 0 ? std::min(limit, gpu) : gpu;
+}
+
+void Worker::Lower(double score) {
+  double now = threshold_.load(std::memory_order_relaxed);
+  while (score < now && !threshold_.compare_exchange_weak(now, score)) {
+  }
+}
+
+bool Worker::Enter(const Walk& walk, std::int64_t unit) {
+  if (walk_ != &walk) evaluator_.EnterModel();
+  walk_ = &walk;
+  scenario_ = *walk.base;
+  for (std::size_t a = walk.pipeline; a-- > 0;) {
+    const auto n = static_cast<std::int64_t>((*walk.axes)[a].values.size());
+    (*walk.axes)[a].set(static_cast<std::size_t>(unit % n), scenario_);
+    unit /= n;
+  }
+  sequences_ = scenario_.batch.sequences;
+  return !RepeatsBlock(scenario_.strategy, walk.base->strategy) && LegalBlock(scenario_);
+}
+
+template <class Body>
+void Worker::Each(std::size_t axis, std::int64_t index, std::int64_t span, const Body& body) {
+  const Axis& a = (*walk_->axes)[axis];
+  const std::int64_t each = span / static_cast<std::int64_t>(a.values.size());
+  for (std::size_t v = 0; v < a.values.size(); ++v) {
+    a.set(v, scenario_);
+    body(index + static_cast<std::int64_t>(v) * each, each);
+  }
+}
+
+template <class Visit>
+void Worker::Layouts(std::size_t axis, std::int64_t index, std::int64_t span, const Visit& visit) {
+  if (axis < walk_->layout_end) {
+    Each(axis, index, span, [&](std::int64_t i, std::int64_t s) { Layouts(axis + 1, i, s, visit); });
+    return;
+  }
+  scenario_.batch.sequences = sequences_;
+  if (Complete(space_, scenario_) && LegalLayout(space_, scenario_)) visit(index, span);
+}
+
+template <class Visit>
+void Worker::EachStep(std::size_t axis, std::int64_t index, std::int64_t span, const Visit& visit) {
+  if (axis < walk_->axes->size()) {
+    Each(axis, index, span, [&](std::int64_t i, std::int64_t s) { EachStep(axis + 1, i, s, visit); });
+    return;
+  }
+  if (LegalStep(scenario_)) visit(static_cast<int>(index));
+}
+
+void Worker::Run(const Walk& walk, std::int64_t unit, bool hopeless) {
+  unit_rows.clear();
+  if (!Enter(walk, unit)) return;
+  if (!hopeless) evaluator_.EnterBlock(PrefixOf(walk, unit));
+  Layouts(walk.pipeline, walk.first_index + unit * walk.per_unit, walk.per_unit,
+          [&](std::int64_t index, std::int64_t span) {
+            if (!hopeless) evaluator_.EnterLayout(scenario_);
+            counting_ = hopeless || (prune_ && NoneHopes());
+            Pipelines(walk_->layout_end, index, span);
+          });
+}
+
+double Worker::LeastScore(const Walk& walk, std::int64_t unit) {
+  double least = std::numeric_limits<double>::infinity();
+  if (!Enter(walk, unit)) return least;
+  evaluator_.EnterBlock(PrefixOf(walk, unit));
+  Layouts(walk.pipeline, 0, walk.per_unit, [&](std::int64_t, std::int64_t) {
+    evaluator_.EnterLayout(scenario_);
+    EachStep(walk.step, 0, walk.combinations, [&](int) {
+      if (!TooLarge(evaluator_.LeastMemory(scenario_)))
+        least = std::min(least, Score(evaluator_.LeastComputeTime(scenario_)));
+    });
+  });
+  return least;
+}
+
+bool Worker::NoneHopes() {
+  bool none = true;
+  EachStep(walk_->step, 0, walk_->combinations, [&](int combination) {
+    if (!none || Hopeless(evaluator_.LeastComputeTime(scenario_)) || TooLarge(evaluator_.LeastMemory(scenario_)))
+      return;
+    evaluator_.EnterStep(scenario_, combination);
+    none = Hopeless(evaluator_.LeastStepTime(scenario_));
+  });
+  return none;
+}
+
+void Worker::Pipelines(std::size_t axis, std::int64_t index, std::int64_t span) {
+  if (axis < walk_->step) {
+    Each(axis, index, span, [&](std::int64_t i, std::int64_t s) { Pipelines(axis + 1, i, s); });
+    return;
+  }
+  const plan::Strategy& base = walk_->base->strategy;
+  if (!LegalPipeline(scenario_) || RepeatsPipeline(scenario_.strategy, base)) return;
+  if (!(counting_ ? evaluator_.Accepts(scenario_) : evaluator_.EnterPipeline(scenario_))) return;
+  Steps(axis, index, span);
+}
+
+void Worker::Steps(std::size_t axis, std::int64_t index, std::int64_t span) {
+  if (axis < walk_->axes->size()) {
+    Each(axis, index, span, [&](std::int64_t i, std::int64_t s) { Steps(axis + 1, i, s); });
+    return;
+  }
+  if (!LegalStep(scenario_) || RepeatsStep(scenario_.strategy, walk_->base->strategy)) return;
+  ++found.legal;
+  if (counting_ || !Hopes(static_cast<int>(index % walk_->combinations))) ++found.pruned;
+  else Price(index);
+}
+
+bool Worker::Hopes(int combination) {
+  evaluator_.EnterStep(scenario_, combination);
+  if (prune_ &&
+      (Hopeless(evaluator_.LeastStepTime(scenario_)) || TooLarge(evaluator_.LeastMemory(scenario_)) ||
+       Hopeless(evaluator_.LeastPipelineTime(scenario_)) || TooLarge(evaluator_.LeastPipelineMemory(scenario_))))
+    return false;
+  memory_ = evaluator_.Memory(scenario_);
+  return !prune_ || !TooLarge(memory_);
+}
+
+void Worker::Price(std::int64_t index) {
+  ++found.priced;
+  const Estimate e = evaluator_.Evaluate();
+  const plan::Strategy& s = scenario_.strategy;
+  Candidate c;
+  c.index = index;
+  c.estimate = e;
+  c.sequences = scenario_.batch.sequences;
+  c.gpus = s.tensor * s.context * s.data * s.pipeline;
+  c.model_flops = evaluator_.ModelFlops(scenario_);
+  c.score = Score(e.step_time);
+  c.fits = memory_ <= Capacity();
+  if (keep_rows_) unit_rows.push_back(c);
+  if (!c.fits) ++found.out_of_memory;
+  if (space_.constraints.fits && !c.fits) return;
+  if (static_cast<int>(found.best.size()) < space_.best || c < found.best.back()) {
+    KeepBest(c, space_.best, found.best);
+    if (static_cast<int>(found.best.size()) == space_.best) Lower(found.best.back().score);
+  }
+  if (!prune_) KeepPareto(c, found.pareto);
+}
+
+}  // namespace isochrone::study

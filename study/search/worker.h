@@ -1,0 +1,77 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "study/search/candidate.h"
+#include "study/search/evaluator.h"
+#include "study/search/shared.h"
+#include "study/search/space.h"
+#include "study/search/walk.h"
+
+namespace isochrone::study {
+
+/// What one thread finds.
+struct Found {
+  std::int64_t legal = 0, pruned = 0, priced = 0, out_of_memory = 0;
+  std::vector<Candidate> best, pareto;
+};
+
+/// One thread of a sweep: walks the axes of a unit from the outside in, leaves out what is illegal, repeats another
+/// configuration or, where it may prune, cannot be among the best; prices the rest.
+class Worker {
+ public:
+  /// prune      leave out what `threshold`, the score of the worst of the best so far, rules out
+  /// keep_rows  keep every priced configuration of a unit in unit_rows
+  /// threshold  shared by all threads; only sinks
+  Worker(const Space& space, bool prune, bool keep_rows, SharedTerms& shared, std::atomic<double>& threshold)
+      : space_(space), prune_(prune), keep_rows_(keep_rows), threshold_(threshold), evaluator_(shared) {}
+
+  Found found;
+  std::vector<Candidate> unit_rows;
+
+  /// Prices a unit; `hopeless`: only counts it.
+  void Run(const Walk& walk, std::int64_t unit, bool hopeless);
+
+  /// No configuration of a unit has a lower score: the least of its layouts, from compute alone.
+  double LeastScore(const Walk& walk, std::int64_t unit);
+
+ private:
+  /// Sets the block axes; false where they are illegal or repeat others.
+  bool Enter(const Walk& walk, std::int64_t unit);
+  template <class Body>
+  void Each(std::size_t axis, std::int64_t index, std::int64_t span, const Body& body);
+  /// Visits the legal layouts of a block.
+  template <class Visit>
+  void Layouts(std::size_t axis, std::int64_t index, std::int64_t span, const Visit& visit);
+  /// Visits the legal combinations of step axes of a layout.
+  template <class Visit>
+  void EachStep(std::size_t axis, std::int64_t index, std::int64_t span, const Visit& visit);
+  void Pipelines(std::size_t axis, std::int64_t index, std::int64_t span);
+  void Steps(std::size_t axis, std::int64_t index, std::int64_t span);
+
+  /// No sharding of this layout may be among the best.
+  bool NoneHopes();
+  /// Leaves the evaluator where Price goes on.
+  bool Hopes(int combination);
+  void Price(std::int64_t index);
+  void Lower(double score);
+
+  double Score(double time) const;
+  double Capacity() const;
+  bool Hopeless(double least_time) const { return Score(least_time) > threshold_.load(std::memory_order_relaxed); }
+  bool TooLarge(double bytes) const { return space_.constraints.fits && bytes > Capacity(); }
+
+  const Space& space_;
+  const bool prune_, keep_rows_;
+  std::atomic<double>& threshold_;
+  Evaluator evaluator_;
+  const Walk* walk_ = nullptr;
+  plan::Scenario scenario_;
+  std::int64_t sequences_ = 0;
+  double memory_ = 0;
+  bool counting_ = false;
+};
+
+}  // namespace isochrone::study
