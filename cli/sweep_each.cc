@@ -104,15 +104,14 @@ std::string BreakEvenJson(const study::Space& space, const study::BreakEvens& al
                       {"above", point.above},
                       {"best_below", best(point.best_below)},
                       {"best_above", best(point.best_above)}});
-  const ordered_json document = {
-      {"schema_version", 1},
-      {"kind", "sweep"},
-      {"scenario", {{"file", space.file}, {"question", space.question}}},
-      {"objective", study::ObjectiveNames()[static_cast<std::size_t>(space.objective)]},
-      {"key", space.base_keys.front()},
-      {"break_even", points},
-      {"provenance", {{"version", Version()}, {"commit", Commit()}, {"fidelity", "analytic"}, {"command", command}}}};
-  return document.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  const ordered_json document = {{"schema_version", 1},
+                                 {"kind", "sweep"},
+                                 {"scenario", {{"file", space.file}, {"question", space.question}}},
+                                 {"objective", study::ObjectiveNames()[static_cast<std::size_t>(space.objective)]},
+                                 {"key", space.base_keys.front()},
+                                 {"break_even", points},
+                                 {"provenance", Provenance(command, {{"fidelity", "analytic"}})}};
+  return Printed(document);
 }
 
 std::string BreakEvenText(const study::Space& space, const study::BreakEvens& all) {
