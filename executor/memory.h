@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -8,13 +7,11 @@
 #include <vector>
 
 #include "base/units.h"
+#include "executor/memory_count.h"
 #include "plan/metrics.h"
 #include "plan/program.h"
 
 namespace isochrone::executor {
-
-/// What a block of memory is for. The first six are plan::BufferKind's.
-inline constexpr int kMemoryKinds = 6;
 
 /// One rank's memory: every block is counted by kind while it lives. Freed blocks are kept for the next of the same
 /// size, so that a step does not pay for fresh pages again. Used by the rank's own thread; blocks that travel to
@@ -22,7 +19,7 @@ inline constexpr int kMemoryKinds = 6;
 class Memory {
  public:
   /// limit  bytes that may live at once; 0: no limit
-  explicit Memory(double limit = 0) : limit_(limit) {}
+  explicit Memory(double limit = 0) : count_(limit) {}
   ~Memory();
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
@@ -53,16 +50,15 @@ class Memory {
   /// Throws Error where the limit would be passed.
   Handle Allocate(plan::BufferKind kind, std::size_t bytes, const std::string& what);
 
-  double Live() const { return live_; }
-  double Peak() const { return peak_; }
+  double Live() const { return count_.Live(); }
+  double Peak() const { return count_.Peak(); }
   /// Bytes by kind at the fullest instant.
-  plan::StageMemory AtPeak() const;
+  plan::StageMemory AtPeak() const { return count_.AtPeak(); }
 
  private:
   void Free(Block& block);
 
-  double limit_, live_ = 0, peak_ = 0;
-  std::array<double, kMemoryKinds> by_kind_{}, at_peak_{};
+  MemoryCount count_;
   std::map<std::size_t, std::vector<void*>> spare_;
 };
 

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <array>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "executor/cuda/queues.h"
+#include "executor/memory_count.h"
 #include "plan/metrics.h"
 #include "plan/program.h"
 
@@ -17,7 +17,7 @@ namespace isochrone::executor::cuda {
 class DeviceMemory {
  public:
   /// limit  bytes that may live at once; 0: what the device has
-  DeviceMemory(Calls& calls, double limit) : calls_(calls), limit_(limit) {}
+  DeviceMemory(Calls& calls, double limit) : calls_(calls), count_(limit) {}
   ~DeviceMemory();
   DeviceMemory(const DeviceMemory&) = delete;
   DeviceMemory& operator=(const DeviceMemory&) = delete;
@@ -51,23 +51,19 @@ class DeviceMemory {
   /// Throws Error where the limit or the device is full.
   Handle Allocate(plan::BufferKind kind, std::size_t bytes, const std::string& what);
 
-  double Live() const { return live_; }
-  double Peak() const { return peak_; }
   /// Bytes by kind at the fullest instant.
-  plan::StageMemory AtPeak() const;
+  plan::StageMemory AtPeak() const { return count_.AtPeak(); }
 
  private:
   struct Spare {
     void* data;
     Uses uses;
   };
-  static constexpr std::size_t kKinds = 6;  // of plan::BufferKind
   void Return(const Block& block);
   void ReleaseSpare();
 
   Calls& calls_;
-  double limit_, live_ = 0, peak_ = 0;
-  std::array<double, kKinds> by_kind_{}, at_peak_{};
+  MemoryCount count_;
   std::map<std::size_t, std::vector<Spare>> spare_;
 };
 
