@@ -83,9 +83,8 @@ void Forward(const plan::Elementwise& e, const Operands<T>& o) {
                                   o.Out(0));
     case ElementwiseKind::kSwiglu:
     case ElementwiseKind::kGeglu:
-      return kernels::GatedActivate<T>(
-          e.kind == ElementwiseKind::kSwiglu ? kernels::Gate::kSwiGlu : kernels::Gate::kGeGlu, e.rows, e.columns,
-          2 * e.columns, o.In(0), o.In(0) + e.columns, nullptr, nullptr, o.Out(0));
+      return kernels::GatedActivate<T>(GateOf(e.kind), e.rows, e.columns, 2 * e.columns, o.In(0), o.In(0) + e.columns,
+                                       nullptr, nullptr, o.Out(0));
     case ElementwiseKind::kDropout:
       return DropoutForward<T>(e, o, nullptr, nullptr);
     case ElementwiseKind::kBiasDropoutAdd: {
@@ -129,9 +128,9 @@ void Backward(const plan::Elementwise& e, const Operands<T>& o) {
                                           o.in.size() > 2 ? o.In(2) : nullptr, o.In(0), o.Out(0));
     case ElementwiseKind::kSwiglu:
     case ElementwiseKind::kGeglu:
-      return kernels::GatedActivateBackward<T>(
-          e.kind == ElementwiseKind::kSwiglu ? kernels::Gate::kSwiGlu : kernels::Gate::kGeGlu, e.rows, e.columns,
-          2 * e.columns, o.In(1), o.In(1) + e.columns, nullptr, nullptr, o.In(0), o.Out(0), o.Out(0) + e.columns);
+      return kernels::GatedActivateBackward<T>(GateOf(e.kind), e.rows, e.columns, 2 * e.columns, o.In(1),
+                                               o.In(1) + e.columns, nullptr, nullptr, o.In(0), o.Out(0),
+                                               o.Out(0) + e.columns);
     case ElementwiseKind::kDropout:
     case ElementwiseKind::kBiasDropoutAdd:
       return DropoutGradient<T>(e, o);
@@ -166,6 +165,10 @@ kernels::Activation ActivationOf(ElementwiseKind kind) {
   if (kind == ElementwiseKind::kSquaredRelu) return kernels::Activation::kSquaredRelu;
   if (kind == ElementwiseKind::kSilu) return kernels::Activation::kSilu;
   return kernels::Activation::kGelu;
+}
+
+kernels::Gate GateOf(ElementwiseKind kind) {
+  return kind == ElementwiseKind::kSwiglu ? kernels::Gate::kSwiGlu : kernels::Gate::kGeGlu;
 }
 
 template <class T>

@@ -90,7 +90,8 @@ void ComputeGrouped(const plan::GroupedGemm& op, const Operands<T>& operands);
 template <class T>
 void ComputeWeightedActivation(const plan::Elementwise& op, const Operands<T>& operands);
 
-/// The kernel's name of an activation without gate.
+/// The kernel's name of an activation without gate, and of one with.
 kernels::Activation ActivationOf(plan::ElementwiseKind kind);
+kernels::Gate GateOf(plan::ElementwiseKind kind);
 
 }  // namespace isochrone::executor

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "executor/cuda/libraries.h"
+#include "executor/cuda/management.h"
 #include "executor/cuda/products.h"
 #include "kernels/cuda/error.h"
 
@@ -18,13 +19,53 @@ using Clock = std::chrono::steady_clock;
 
 ncclComm_t Of(const Comm& comm) { return static_cast<ncclComm_t>(comm.handle); }
 std::size_t Size(Index count) { return static_cast<std::size_t>(count); }
+ncclDataType_t TypeOf(Format format) {
+  switch (format) {
+    case Format::kBf16:
+      return ncclBfloat16;
+    case Format::kFp16:
+      return ncclFloat16;
+    case Format::kFloat:
+      return ncclFloat32;
+    case Format::kDouble:
+      break;
+  }
+  return ncclFloat64;
+}
+/// "13.0" of 13000.
+std::string VersionText(int version, int unit) {
+  return std::to_string(version / unit) + "." + std::to_string(version % unit / (unit / 100));
+}
 
 class DeviceCalls final : public Calls {
  public:
   DeviceCalls(int device, int rank, Store& store, double timeout_s)
-      : rank_(rank), store_(store), timeout_s_(timeout_s) {
+      : device_(device), rank_(rank), store_(store), timeout_s_(timeout_s) {
     ISO_CUDA(cudaSetDevice(device));
     products_ = std::make_unique<Products>();
+  }
+
+  DeviceInfo Describe() override {
+    cudaDeviceProp properties{};
+    int driver = 0, runtime = 0, nccl = 0;
+    ISO_CUDA(cudaGetDeviceProperties(&properties, device_));
+    ISO_CUDA(cudaDriverGetVersion(&driver));
+    ISO_CUDA(cudaRuntimeGetVersion(&runtime));
+    ISO_NCCL(TheNccl().GetVersion(&nccl));
+    const std::string driver_cuda = "CUDA " + VersionText(driver, 1000), name = TheManagement().Driver();
+    return {.name = properties.name,
+            .driver = name.empty() ? driver_cuda : name + " (" + driver_cuda + ")",
+            .runtime = "CUDA " + VersionText(runtime, 1000),
+            .nccl = std::to_string(nccl / 10000) + "." + std::to_string(nccl / 100 % 100) + "." +
+                    std::to_string(nccl % 100),
+            .multiprocessors = properties.multiProcessorCount,
+            .memory_bytes = static_cast<double>(properties.totalGlobalMem),
+            .l2_bytes = static_cast<double>(properties.l2CacheSize)};
+  }
+  DeviceState State() override {
+    char bus[32] = "";
+    ISO_CUDA(cudaDeviceGetPCIBusId(bus, sizeof bus, device_));
+    return TheManagement().StateOf(bus);
   }
 
   void* Malloc(std::size_t bytes) override {
@@ -118,23 +159,20 @@ class DeviceCalls final : public Calls {
   }
   void GroupStart() override { ISO_NCCL(TheNccl().GroupStart()); }
   void GroupEnd() override { ISO_NCCL(TheNccl().GroupEnd()); }
-  void Send(const Comm& comm, const float* data, Index count, int to, Stream stream) override {
-    ISO_NCCL(TheNccl().Send(data, Size(count), ncclFloat32, to, Of(comm), stream));
+  void Send(const Comm& comm, const void* data, Index count, Format format, int to, Stream stream) override {
+    ISO_NCCL(TheNccl().Send(data, Size(count), TypeOf(format), to, Of(comm), stream));
   }
-  void Receive(const Comm& comm, float* data, Index count, int from, Stream stream) override {
-    ISO_NCCL(TheNccl().Recv(data, Size(count), ncclFloat32, from, Of(comm), stream));
+  void Receive(const Comm& comm, void* data, Index count, Format format, int from, Stream stream) override {
+    ISO_NCCL(TheNccl().Recv(data, Size(count), TypeOf(format), from, Of(comm), stream));
   }
-  void AllReduce(const Comm& comm, const float* in, float* out, Index count, Stream stream) override {
-    ISO_NCCL(TheNccl().AllReduce(in, out, Size(count), ncclFloat32, ncclSum, Of(comm), stream));
+  void AllReduce(const Comm& comm, const void* in, void* out, Index count, Format format, Stream stream) override {
+    ISO_NCCL(TheNccl().AllReduce(in, out, Size(count), TypeOf(format), ncclSum, Of(comm), stream));
   }
-  void AllReduce(const Comm& comm, const double* in, double* out, Index count, Stream stream) override {
-    ISO_NCCL(TheNccl().AllReduce(in, out, Size(count), ncclFloat64, ncclSum, Of(comm), stream));
+  void ReduceScatter(const Comm& comm, const void* in, void* out, Index count, Format format, Stream stream) override {
+    ISO_NCCL(TheNccl().ReduceScatter(in, out, Size(count / comm.Size()), TypeOf(format), ncclSum, Of(comm), stream));
   }
-  void ReduceScatter(const Comm& comm, const float* in, float* out, Index count, Stream stream) override {
-    ISO_NCCL(TheNccl().ReduceScatter(in, out, Size(count / comm.Size()), ncclFloat32, ncclSum, Of(comm), stream));
-  }
-  void AllGather(const Comm& comm, const float* in, float* out, Index count, Stream stream) override {
-    ISO_NCCL(TheNccl().AllGather(in, out, Size(count / comm.Size()), ncclFloat32, Of(comm), stream));
+  void AllGather(const Comm& comm, const void* in, void* out, Index count, Format format, Stream stream) override {
+    ISO_NCCL(TheNccl().AllGather(in, out, Size(count / comm.Size()), TypeOf(format), Of(comm), stream));
   }
   void CheckComm(const Comm& comm) override { CheckAsync(Of(comm)); }
 
@@ -148,7 +186,7 @@ class DeviceCalls final : public Calls {
     throw Error(Where() + ", a communicator", TheNccl().GetErrorString(status), "look at the other ranks' errors");
   }
 
-  int rank_;
+  int device_, rank_;
   Store& store_;
   double timeout_s_;
   bool failed_ = false;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "executor/cuda/device_rank.h"
+#include "executor/operands.h"
 #include "kernels/cuda/launch.h"
 
 namespace isochrone::executor::cuda {
@@ -9,16 +10,6 @@ namespace {
 
 namespace on_device = kernels::cuda;
 using plan::ElementwiseKind;
-
-kernels::Activation ActivationOf(ElementwiseKind kind) {
-  if (kind == ElementwiseKind::kSquaredRelu) return kernels::Activation::kSquaredRelu;
-  if (kind == ElementwiseKind::kSilu) return kernels::Activation::kSilu;
-  return kernels::Activation::kGelu;
-}
-
-kernels::Gate GateOf(ElementwiseKind kind) {
-  return kind == ElementwiseKind::kSwiglu ? kernels::Gate::kSwiGlu : kernels::Gate::kGeGlu;
-}
 
 }  // namespace
 
@@ -34,18 +25,19 @@ void DeviceRank::ForEachRun(Index first_row, Index rows, Body body) const {
 }
 
 /// The shard of random numbers that an op draws is an index over the whole batch, as on the CPU.
+template <class T>
 void DeviceRank::RunDropout(const plan::Elementwise& e, const Operands& o, bool backward) {
   const Index S = scenario_.model.sequence, heads = scenario_.model.heads, mine = heads / plan_.layout.tp;
   const double rate = scenario_.model.dropout;
   const bool residual = !backward && e.kind == ElementwiseKind::kBiasDropoutAdd;
   const bool biased = residual && o.in.size() > 2;
-  const float *x = o.In(0), *bias = biased ? o.In(1) : nullptr, *add = residual ? o.In(biased ? 2 : 1) : nullptr;
-  float* out = o.Out(0);
+  const T *x = o.In<T>(0), *bias = biased ? o.In<T>(1) : nullptr, *add = residual ? o.In<T>(biased ? 2 : 1) : nullptr;
+  T* out = o.Out<T>(0);
   const std::uint64_t seed = options_.seed, sequence = o.sequence;
   const auto run = [&](Index at, const kernels::Shard& shard) {
     RunKernels(o.op->name, o.in, {o.out.at(0)}, [=](Stream s) {
-      on_device::Dropout<float>(s, seed, sequence, shard, rate, x + at, bias, add != nullptr ? add + at : nullptr,
-                                out + at);
+      on_device::Dropout<T>(s, seed, sequence, shard, rate, x + at, bias, add != nullptr ? add + at : nullptr,
+                            out + at);
     });
   };
   if (o.OutBuffer(0).shape.size() != 4) {
@@ -57,24 +49,26 @@ void DeviceRank::RunDropout(const plan::Elementwise& e, const Operands& o, bool 
     run(b * rows * S, {rows, S, ((o.first_sequence + b) * heads + at_.tp * mine) * S * S, S});
 }
 
+template <class T>
 void DeviceRank::RunRope(const plan::Elementwise& e, const Operands& o, bool backward) {
   const plan::Model& m = scenario_.model;
   const Index S = m.sequence, tp = plan_.layout.tp, query = m.heads / tp, key = m.kv_heads / tp, D = m.head_dim;
   const Index sequences = e.rows / S;
-  CopyOn(o.out.at(0), o.in.at(0), static_cast<std::size_t>(e.rows * e.columns) * sizeof(float));
+  CopyOn(o.out.at(0), o.in.at(0), static_cast<std::size_t>(e.rows * e.columns) * sizeof(T));
   const float *cosine = cosine_->As<float>(), *sine = sine_->As<float>();
-  float* x = o.Out(0);
+  T* x = o.Out<T>(0);
   RunKernels(o.op->name, {cosine_.get(), sine_.get()}, {o.out.at(0)}, [=](Stream s) {
-    const auto rotate = backward ? on_device::RopeBackward<float> : on_device::Rope<float>;
+    const auto rotate = backward ? on_device::RopeBackward<T> : on_device::Rope<T>;
     rotate(s, sequences, S, query + key, D, (query + 2 * key) * D, cosine, sine, x);
   });
 }
 
+template <class T>
 void DeviceRank::RunElementwise(const plan::Elementwise& e, const Operands& o) {
-  if (e.pass == plan::Pass::kBackward) return RunElementwiseBackward(e, o);
+  if (e.pass == plan::Pass::kBackward) return RunElementwiseBackward<T>(e, o);
   const Index rows = e.rows, columns = e.columns, n = rows * columns;
-  const float *x = o.In(0), *second = o.in.size() > 1 ? o.In(1) : nullptr;
-  float* out = o.Out(0);
+  const T *x = o.In<T>(0), *second = o.in.size() > 1 ? o.In<T>(1) : nullptr;
+  T* out = o.Out<T>(0);
   switch (e.kind) {
     case ElementwiseKind::kGelu:
     case ElementwiseKind::kBiasGelu:
@@ -82,81 +76,87 @@ void DeviceRank::RunElementwise(const plan::Elementwise& e, const Operands& o) {
     case ElementwiseKind::kSilu: {
       const kernels::Activation f = ActivationOf(e.kind);
       return RunKernels(o.op->name, o.in, o.out,
-                        [=](Stream s) { on_device::Activate<float>(s, f, rows, columns, x, second, out); });
+                        [=](Stream s) { on_device::Activate<T>(s, f, rows, columns, x, second, out); });
     }
     case ElementwiseKind::kSwiglu:
     case ElementwiseKind::kGeglu: {
       if (second != nullptr) Missing(o, "gated activations with weights of experts");
       const kernels::Gate f = GateOf(e.kind);
       return RunKernels(o.op->name, o.in, o.out, [=](Stream s) {
-        on_device::GatedActivate<float>(s, f, rows, columns, 2 * columns, x, x + columns, nullptr, nullptr, out);
+        on_device::GatedActivate<T>(s, f, rows, columns, 2 * columns, x, x + columns, nullptr, nullptr, out);
       });
     }
     case ElementwiseKind::kDropout:
     case ElementwiseKind::kBiasDropoutAdd:
-      return RunDropout(e, o, false);
+      return RunDropout<T>(e, o, false);
     case ElementwiseKind::kAdd: {
       if (o.InBuffer(1).kind != plan::BufferKind::kParameter)
-        return RunKernels(o.op->name, o.in, o.out, [=](Stream s) { on_device::Add<float>(s, n, x, second, out); });
-      CopyOn(o.out.at(0), o.in.at(0), static_cast<std::size_t>(n) * sizeof(float));
+        return RunKernels(o.op->name, o.in, o.out, [=](Stream s) { on_device::Add<T>(s, n, x, second, out); });
+      CopyOn(o.out.at(0), o.in.at(0), static_cast<std::size_t>(n) * sizeof(T));
       return ForEachRun(o.first_row, rows, [&](Index row, Index length, Index position) {
         RunKernels(o.op->name, {o.in.at(1)}, {o.out.at(0)}, [=](Stream s) {
-          on_device::AddPositions<float>(s, 1, length, columns, position, second, out + row * columns);
+          on_device::AddPositions<T>(s, 1, length, columns, position, second, out + row * columns);
         });
       });
     }
     case ElementwiseKind::kRope:
-      return RunRope(e, o, false);
+      return RunRope<T>(e, o, false);
     default:
       break;
   }
   Missing(o, plan::NameOf(e.kind));
 }
 
+template <class T>
 void DeviceRank::RunElementwiseBackward(const plan::Elementwise& e, const Operands& o) {
   const Index rows = e.rows, columns = e.columns, n = rows * columns;
-  const float *dout = o.In(0), *x = o.in.size() > 1 ? o.In(1) : nullptr;
-  float* dx = o.Out(0);
+  const T *dout = o.In<T>(0), *x = o.in.size() > 1 ? o.In<T>(1) : nullptr;
+  T* dx = o.Out<T>(0);
   switch (e.kind) {
     case ElementwiseKind::kGelu:
     case ElementwiseKind::kBiasGelu:
     case ElementwiseKind::kSquaredRelu:
     case ElementwiseKind::kSilu: {
       const kernels::Activation f = ActivationOf(e.kind);
-      const float* bias = o.in.size() > 2 ? o.In(2) : nullptr;
+      const T* bias = o.in.size() > 2 ? o.In<T>(2) : nullptr;
       return RunKernels(o.op->name, o.in, o.out,
-                        [=](Stream s) { on_device::ActivateBackward<float>(s, f, rows, columns, x, bias, dout, dx); });
+                        [=](Stream s) { on_device::ActivateBackward<T>(s, f, rows, columns, x, bias, dout, dx); });
     }
     case ElementwiseKind::kSwiglu:
     case ElementwiseKind::kGeglu: {
       if (o.in.size() > 2) Missing(o, "gradients of gated activations with weights of experts");
       const kernels::Gate f = GateOf(e.kind);
       return RunKernels(o.op->name, o.in, o.out, [=](Stream s) {
-        on_device::GatedActivateBackward<float>(s, f, rows, columns, 2 * columns, x, x + columns, nullptr, nullptr,
-                                                dout, dx, dx + columns);
+        on_device::GatedActivateBackward<T>(s, f, rows, columns, 2 * columns, x, x + columns, nullptr, nullptr, dout,
+                                            dx, dx + columns);
       });
     }
     case ElementwiseKind::kDropout:
     case ElementwiseKind::kBiasDropoutAdd:
-      return RunDropout(e, o, true);
+      return RunDropout<T>(e, o, true);
     case ElementwiseKind::kBias: {
+      float* sums = o.Out<float>(0);
       if (o.OutBuffer(0).shape.size() == 1)
         return RunKernels(o.op->name, o.in, o.out,
-                          [=](Stream s) { on_device::BiasGradient<float>(s, rows, columns, dout, dx); });
+                          [=](Stream s) { on_device::BiasGradient<T>(s, rows, columns, dout, sums); });
       return ForEachRun(o.first_row, rows, [&](Index row, Index length, Index position) {
         RunKernels(o.op->name, {o.in.at(0)}, {o.out.at(0)}, [=](Stream s) {
-          on_device::AddPositionsBackward<float>(s, 1, length, columns, position, dout + row * columns, dx);
+          on_device::AddPositionsBackward<T>(s, 1, length, columns, position, dout + row * columns, sums);
         });
       });
     }
     case ElementwiseKind::kAdd:
-      return RunKernels(o.op->name, o.in, o.out, [=](Stream s) { on_device::Add<float>(s, n, dout, x, dx); });
+      return RunKernels(o.op->name, o.in, o.out, [=](Stream s) { on_device::Add<T>(s, n, dout, x, dx); });
     case ElementwiseKind::kRope:
-      return RunRope(e, o, true);
+      return RunRope<T>(e, o, true);
     default:
       break;
   }
   Missing(o, std::string("the gradient of ") + plan::NameOf(e.kind));
 }
+
+template void DeviceRank::RunElementwise<float>(const plan::Elementwise&, const Operands&);
+template void DeviceRank::RunElementwise<kernels::Bf16>(const plan::Elementwise&, const Operands&);
+template void DeviceRank::RunElementwise<kernels::Fp16>(const plan::Elementwise&, const Operands&);
 
 }  // namespace isochrone::executor::cuda

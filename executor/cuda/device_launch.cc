@@ -58,4 +58,16 @@ void DeviceRank::ZeroOn(Block* block) {
           [&](Stream stream) { calls_.Zero(block->As<void>(), block->Bytes(), stream); });
 }
 
+template <class From, class To>
+void DeviceRank::CastOn(Index n, Block* from, Block* to) {
+  const From* source = from->As<From>();
+  To* result = to->As<To>();
+  RunKernels("cast", {from}, {to}, [=](Stream s) { kernels::cuda::Cast<From, To>(s, n, source, result); });
+}
+template void DeviceRank::CastOn<float, float>(Index, Block*, Block*);
+template void DeviceRank::CastOn<float, kernels::Bf16>(Index, Block*, Block*);
+template void DeviceRank::CastOn<float, kernels::Fp16>(Index, Block*, Block*);
+template void DeviceRank::CastOn<kernels::Bf16, float>(Index, Block*, Block*);
+template void DeviceRank::CastOn<kernels::Fp16, float>(Index, Block*, Block*);
+
 }  // namespace isochrone::executor::cuda

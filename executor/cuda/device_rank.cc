@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
+#include <span>
 
 #include "base/error.h"
 #include "kernels/rope.h"
@@ -14,6 +16,28 @@ namespace {
 constexpr double kRotaryBase = 10000;
 constexpr std::size_t kHostBytes = std::size_t{1} << 20;  // of parameters that travel at once
 
+template <class T>
+std::vector<T> RoundedTo(std::span<const float> values) {
+  std::vector<T> rounded;
+  rounded.reserve(values.size());
+  for (const float v : values) rounded.push_back(T(v));
+  return rounded;
+}
+
+std::optional<Format> TrainedFormat(plan::Dtype precision) {
+  switch (precision) {
+    case plan::Dtype::kFp32:
+    case plan::Dtype::kTf32:
+      return Format::kFloat;
+    case plan::Dtype::kBf16:
+      return Format::kBf16;
+    case plan::Dtype::kFp16:
+      return Format::kFp16;
+    default:
+      return std::nullopt;
+  }
+}
+
 }  // namespace
 
 DevicePlan PrepareDevicePlan(const plan::Scenario& s, const plan::Plan& plan, const RunOptions& options) {
@@ -21,8 +45,19 @@ DevicePlan PrepareDevicePlan(const plan::Scenario& s, const plan::Plan& plan, co
     throw Error(s.file + ": " + key, what, instead);
   };
   const plan::Strategy& strategy = s.strategy;
-  if (strategy.precision != plan::Dtype::kFp32 && strategy.precision != plan::Dtype::kTf32)
-    refuse("/strategy/precision", "the CUDA executor trains in fp32 and tf32", "write \"fp32\" or \"tf32\"");
+  const std::optional<Format> format = TrainedFormat(strategy.precision);
+  if (!format) {
+    refuse("/strategy/precision", "the CUDA executor trains in fp32, tf32, bf16 and fp16",
+           "write one of these; fp8 is predicted only");
+  }
+  if (*format != Format::kFloat) {
+    if (strategy.gradient_dtype != plan::Dtype::kFp32)
+      refuse("/strategy/gradient_dtype", "the CUDA executor adds gradients up in fp32", "write \"fp32\"");
+    if (strategy.gradient_reduce_dtype != plan::Dtype::kFp32)
+      refuse("/strategy/gradient_reduce_dtype", "the CUDA executor reduces gradients in fp32", "write \"fp32\"");
+    if (!strategy.fused_gradient_accumulation)
+      refuse("/strategy/fused_gradient_accumulation", "the CUDA executor's products add to gradients", "write true");
+  }
   if (plan::ReducesEveryMicrobatch(strategy) || strategy.optimizer_sharding == plan::Sharding::kZero3)
     refuse("/strategy/optimizer_sharding", "the CUDA executor shards optimizer state only", "use none or zero1");
   if (strategy.context > 1) refuse("/strategy/context", "the CUDA executor does not split sequences", "use 1");
@@ -33,6 +68,7 @@ DevicePlan PrepareDevicePlan(const plan::Scenario& s, const plan::Plan& plan, co
   DevicePlan run{.scenario = &s, .plan = &plan, .options = &options, .liveness = {}, .launches = {}};
   for (const plan::LayerProgram& program : plan.programs) run.liveness.push_back(LivenessOf(program));
   run.launches = OrderMessages(plan.schedule);
+  run.format = *format;
   run.arithmetic = strategy.precision == plan::Dtype::kTf32 ? Arithmetic::kTf32 : Arithmetic::kFloat;
   return run;
 }
@@ -51,7 +87,8 @@ DeviceRank::DeviceRank(const DevicePlan& run, int rank, Calls& calls)
       host_(calls, kHostBytes),
       text_(calls, static_cast<std::size_t>(2 * plan_.schedule.microbatches * scenario_.batch.microbatch *
                                             scenario_.model.sequence) *
-                       sizeof(std::int32_t)) {
+                       sizeof(std::int32_t)),
+      loss_scale_(run.format == Format::kFp16) {
   const plan::Model& model = scenario_.model;
   BuildComms();
   if (model.position == plan::PositionKind::kRotary) {
@@ -119,7 +156,9 @@ DeviceParameter* DeviceRank::AddParameter(Slot& slot, const plan::LayerProgram& 
   shape.owned = shape.padded / owners;
   shape.first_owned = owners > 1 ? comm->index * shape.owned : 0;
   const auto bytes = [](Index n) { return static_cast<std::size_t>(n) * sizeof(float); };
-  p->value = Zeros(plan::BufferKind::kParameter, bytes(shape.padded), shape.key);
+  const std::size_t value_bytes = static_cast<std::size_t>(shape.padded) * SizeOf(run_.format);
+  p->value = Zeros(plan::BufferKind::kParameter, value_bytes, shape.key);
+  if (run_.format != Format::kFloat) p->master = Zeros(plan::BufferKind::kOptimizer, bytes(shape.owned), shape.key);
   p->gradient = Zeros(plan::BufferKind::kGradient, bytes(shape.padded), shape.key);
   p->first_moment = Zeros(plan::BufferKind::kOptimizer, bytes(shape.owned), shape.key);
   p->second_moment = Zeros(plan::BufferKind::kOptimizer, bytes(shape.owned), shape.key);
@@ -128,24 +167,35 @@ DeviceParameter* DeviceRank::AddParameter(Slot& slot, const plan::LayerProgram& 
   return slot.parameters.back().get();
 }
 
-/// Initial weights, the same as the CPU's.
+/// Initial weights, the same as the CPU's; the value is what the master rounds to.
 void DeviceRank::Upload(const DeviceParameter& p) {
   Memory host;
   Parameter<float> filled = p.shape;
-  filled.value = host.Allocate(plan::BufferKind::kParameter, p.value->Bytes(), filled.key);
+  const std::size_t numbers = static_cast<std::size_t>(filled.padded);
+  filled.value = host.Allocate(plan::BufferKind::kParameter, numbers * sizeof(float), filled.key);
   float* values = filled.value->As<float>();
-  std::fill_n(values, filled.padded, 0.0f);
+  std::fill_n(values, numbers, 0.0f);
   if (options_.initial) {
     for (Index i = 0; i < filled.Count(); ++i)
       values[i] = static_cast<float>(options_.initial(filled.key, filled.FullIndex(i)));
   } else {
     Initialise(options_.seed, filled);
   }
-  for (std::size_t at = 0; at < p.value->Bytes(); at += kHostBytes) {  // through pinned memory, piece by piece
-    const std::size_t piece = std::min(kHostBytes, p.value->Bytes() - at);
-    std::memcpy(host_.As<char>(), reinterpret_cast<char*>(values) + at, piece);
-    Enqueue(plan::Stream::kCopy, {}, {p.value.get()},
-            [&](Stream stream) { calls_.Copy(p.value->As<char>() + at, host_.As<char>(), piece, stream); });
+  WithFormat(run_.format, [&](auto zero) {
+    using T = decltype(zero);
+    const std::vector<T> rounded = RoundedTo<T>({values, numbers});
+    Send(*p.value, rounded.data(), rounded.size() * sizeof(T));
+  });
+  if (p.master) Send(*p.master, values + filled.first_owned, p.master->Bytes());
+}
+
+/// From the host to a block, through pinned memory, piece by piece; waits for it.
+void DeviceRank::Send(Block& to, const void* from, std::size_t bytes) {
+  for (std::size_t at = 0; at < bytes; at += kHostBytes) {
+    const std::size_t piece = std::min(kHostBytes, bytes - at);
+    std::memcpy(host_.As<char>(), static_cast<const char*>(from) + at, piece);
+    Enqueue(plan::Stream::kCopy, {}, {&to},
+            [&](Stream stream) { calls_.Copy(to.As<char>() + at, host_.As<char>(), piece, stream); });
     queues_.Synchronize();
   }
 }
@@ -158,15 +208,8 @@ DeviceRank::Handle DeviceRank::Zeros(plan::BufferKind kind, std::size_t bytes, c
 
 DeviceRank::Handle DeviceRank::FromHost(plan::BufferKind kind, const std::vector<float>& values,
                                         const std::string& what) {
-  const std::size_t bytes = values.size() * sizeof(float);
-  Handle block = memory_.Allocate(kind, bytes, what);
-  for (std::size_t at = 0; at < bytes; at += kHostBytes) {
-    const std::size_t piece = std::min(kHostBytes, bytes - at);
-    std::memcpy(host_.As<char>(), reinterpret_cast<const char*>(values.data()) + at, piece);
-    Enqueue(plan::Stream::kCopy, {}, {block.get()},
-            [&](Stream stream) { calls_.Copy(block->As<char>() + at, host_.As<char>(), piece, stream); });
-    queues_.Synchronize();
-  }
+  Handle block = memory_.Allocate(kind, values.size() * sizeof(float), what);
+  Send(*block, values.data(), block->Bytes());
   return block;
 }
 
@@ -203,14 +246,15 @@ RankReport DeviceRank::Report() {
                     .value = {},
                     .gradient_at = {},
                     .gradient = {}};
-    const std::vector<float> value = ToHost(*p->value), gradient = ToHost(*p->gradient);
-    for (Index i = 0; i < s.Count(); ++i) {
+    const std::vector<float> value = ToHost(*p->MasterBlock()), gradient = ToHost(*p->gradient);
+    const Index first = p->master ? s.first_owned : 0;  // of what `value` holds
+    for (Index i = first; i < std::min(s.Count(), first + static_cast<Index>(value.size())); ++i) {
       const double at = static_cast<double>(s.FullIndex(i));
       held.value_at.push_back(at);
-      held.value.push_back(static_cast<double>(value[static_cast<std::size_t>(i)]));
+      held.value.push_back(static_cast<double>(value[static_cast<std::size_t>(i - first)]));
       if (i < s.first_owned || i >= s.first_owned + s.owned) continue;
       held.gradient_at.push_back(at);
-      held.gradient.push_back(static_cast<double>(gradient[static_cast<std::size_t>(i)]));
+      held.gradient.push_back(static_cast<double>(gradient[static_cast<std::size_t>(i)]) / launched_scale_);
     }
     report.tensors.push_back(std::move(held));
   }

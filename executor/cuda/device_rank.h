@@ -4,12 +4,14 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "executor/clock.h"
 #include "executor/cuda/device_memory.h"
 #include "executor/cuda/held.h"
+#include "executor/cuda/loss_scale.h"
 #include "executor/cuda/message_order.h"
 #include "executor/cuda/queues.h"
 #include "executor/cuda/timings.h"
@@ -29,6 +31,7 @@ struct DevicePlan {
   const RunOptions* options = nullptr;
   std::vector<Liveness> liveness;      // [program]
   std::vector<RankLaunches> launches;  // [pipeline rank]
+  Format format = Format::kFloat;      // of weights and activations
   Arithmetic arithmetic = Arithmetic::kFloat;
 };
 /// Throws Error naming key and remedy for what the CUDA executor does not run.
@@ -38,13 +41,18 @@ DevicePlan PrepareDevicePlan(const plan::Scenario& scenario, const plan::Plan& p
 struct DeviceParameter {
   Parameter<float> shape;
   DeviceMemory::Handle value, gradient, first_moment, second_moment;
-  float* Owned(const DeviceMemory::Handle& of_all) const { return of_all->As<float>() + shape.first_owned; }
+  DeviceMemory::Handle master;  // what this rank owns of the value, in float, where the value has fewer bits
+  float* OwnedGradient() const { return gradient->As<float>() + shape.first_owned; }
+  /// What the optimizer updates.
+  float* OwnedMaster() const { return master ? master->As<float>() : value->As<float>() + shape.first_owned; }
+  DeviceMemory::Block* MasterBlock() const { return (master ? master : value).get(); }
 };
 
 inline const std::string& KeyOf(const DeviceParameter& parameter) { return parameter.shape.key; }
 
-/// One rank with one GPU, in float. Where executor/rank.h waits, this one launches: a step is put on streams as a
-/// whole, and the host waits once, at its end.
+/// One rank with one GPU. In bf16 and fp16, values and activations have two bytes; sums, statistics, gradients of
+/// parameters and what the optimizer updates are float, and with fp16 gradients are scaled (see loss_scale.h). Where
+/// executor/rank.h waits, this one launches: a step is put on streams as a whole, and the host waits once, at its end.
 class DeviceRank {
   using Walk = executor::Walk<DeviceRank, DeviceParameter, DeviceMemory::Handle>;
   friend Walk;
@@ -79,9 +87,15 @@ class DeviceRank {
     std::vector<Block*> in, out;
     Index first_sequence = 0, first_row = 0;
     std::uint64_t sequence = 0;  // of random numbers: layer, op and step
-    float* In(std::size_t i) const { return in.at(i)->As<float>(); }
-    const std::int32_t* Ids(std::size_t i) const { return in.at(i)->As<std::int32_t>(); }
-    float* Out(std::size_t i) const { return out.at(i)->As<float>(); }
+    template <class T>
+    T* In(std::size_t i) const {
+      return in.at(i)->As<T>();
+    }
+    const std::int32_t* Ids(std::size_t i) const { return In<std::int32_t>(i); }
+    template <class T>
+    T* Out(std::size_t i) const {
+      return out.at(i)->As<T>();
+    }
     const plan::Buffer& InBuffer(std::size_t i) const {
       return layer->program->buffers[static_cast<std::size_t>(op->in.at(i))];
     }
@@ -94,6 +108,7 @@ class DeviceRank {
   void BuildComms();
   DeviceParameter* AddParameter(Slot& slot, const plan::LayerProgram& program, const plan::Buffer& buffer, int layer);
   void Upload(const DeviceParameter& parameter);
+  void Send(Block& to, const void* from, std::size_t bytes);
   Handle Zeros(plan::BufferKind kind, std::size_t bytes, const std::string& what);
   Handle FromHost(plan::BufferKind kind, const std::vector<float>& values, const std::string& what);
   std::vector<float> ToHost(const Block& block);
@@ -107,6 +122,17 @@ class DeviceRank {
   void MultiplyOn(const std::string& name, const Matmul& matmul, const std::vector<Block*>& reads, Block* result);
   void CopyOn(Block* to, Block* from, std::size_t bytes);
   void ZeroOn(Block* block);
+  template <class From, class To>
+  void CastOn(Index n, Block* from, Block* to);
+  template <class T>
+  Handle Workspace(Index numbers, const std::string& what) {
+    return memory_.Allocate(plan::BufferKind::kWorkspace, static_cast<std::size_t>(numbers) * sizeof(T), what);
+  }
+  /// Where a kernel whose results are float puts them for a block of T; null: into the block itself.
+  template <class T>
+  Handle SumsOf(Index numbers) {
+    return std::is_same_v<T, float> ? nullptr : Workspace<float>(numbers, "results in float");
+  }
 
   // device_tasks.cc: tasks and messages
   void BeginPass() {}
@@ -123,14 +149,23 @@ class DeviceRank {
   Handle Arriving(const Slot& slot, int chunk, int microbatch, bool backward);
   void Leaving(const Slot& slot, int microbatch, bool backward, Handle data);
 
-  // device_ops.cc: ops
+  // device_ops.cc: ops, on buffers of numbers of type T; statistics and gradients of parameters are float
   void RunOp(const Operands& o);
+  template <class T>
+  void RunOpIn(const Operands& o);
+  template <class T>
   void RunGemm(const plan::Gemm& g, const Operands& o);
+  template <class T>
   void RunAttentionProduct(const plan::Gemm& g, const Operands& o);
+  template <class T>
   void RunAttention(const plan::Attention& a, const Operands& o);
+  template <class T>
   void RunSoftmax(const plan::Softmax& s, const Operands& o);
+  template <class T>
   void RunNormalization(const plan::Normalization& n, const Operands& o);
+  template <class T>
   void RunEmbedding(const plan::Embedding& e, const Operands& o);
+  template <class T>
   void RunCrossEntropy(const plan::CrossEntropy& c, const Operands& o);
   void AddLoss(Block* statistics, Index tokens);
   void RunCollective(const plan::Collective& c, const Operands& o);
@@ -138,9 +173,13 @@ class DeviceRank {
   [[noreturn]] void Missing(const Operands& o, const std::string& what) const;
 
   // device_elementwise.cc
+  template <class T>
   void RunElementwise(const plan::Elementwise& e, const Operands& o);
+  template <class T>
   void RunElementwiseBackward(const plan::Elementwise& e, const Operands& o);
+  template <class T>
   void RunDropout(const plan::Elementwise& e, const Operands& o, bool backward);
+  template <class T>
   void RunRope(const plan::Elementwise& e, const Operands& o, bool backward);
   template <class Body>
   void ForEachRun(Index first_row, Index rows, Body body) const;
@@ -158,6 +197,8 @@ class DeviceRank {
   void AddTiedTables();
   void LocalNorm();
   void Update();
+  template <class T>
+  void RoundMasters();
 
   const Comm* CommOf(plan::Group group) const;
   bool Split() const { return scenario_.strategy.sequence_parallel && plan_.layout.tp > 1; }
@@ -184,6 +225,8 @@ class DeviceRank {
   Walk walk_{*this};
   std::map<MessageKey, Handle> arrived_, leaving_;
   int step_ = 0;
+  LossScale loss_scale_;
+  double launched_scale_ = 1;  // of the last step that was launched
   std::vector<StepRecord> records_;
   double step_start_ = 0;
   std::string doing_;

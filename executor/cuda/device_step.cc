@@ -30,6 +30,7 @@ std::vector<DeviceParameter*> Bucket(std::vector<DeviceParameter*> all, int part
 
 void DeviceRank::Launch(int step) {
   step_ = step;
+  launched_scale_ = loss_scale_.Value();
   is_timed_ = true;
   StepRecord record;
   record.start = clock_.Now();
@@ -76,13 +77,13 @@ void DeviceRank::Collect() {
   StepRecord& record = records_.back();
   record.end = clock_.Now();
   record.loss = results[0];
-  record.gradient_norm = std::sqrt(results[1]);
+  record.gradient_norm = std::sqrt(results[1]) / launched_scale_;
   timings_.Read(rank_, record);
   if (!std::isfinite(record.loss)) {
     throw Error(Doing(), "the loss is not a finite number",
                 "lower the learning rate or clip gradients; --device cpu names the op that wrote it");
   }
-  if (!std::isfinite(record.gradient_norm)) {
+  if (!loss_scale_.Note(record.gradient_norm)) {
     throw Error(Doing(), "the norm of the gradients is not a finite number",
                 "lower the learning rate or clip gradients; --device cpu names the op that wrote it");
   }
@@ -134,8 +135,9 @@ void DeviceRank::RunStepOp(const plan::Op& op, int chunk, int part, int parts) {
     LocalNorm();
   } else if (op.name == "gradient_norm_reduce") {
     double* sum = squared_norm_->As<double>();
-    Enqueue(op.stream, {}, {squared_norm_.get()},
-            [&](Stream stream) { calls_.AllReduce(*CommOf(plan::Group::kWorld), sum, sum, 1, stream); });
+    Enqueue(op.stream, {}, {squared_norm_.get()}, [&](Stream stream) {
+      calls_.AllReduce(*CommOf(plan::Group::kWorld), sum, sum, 1, Format::kDouble, stream);
+    });
   } else if (op.name == "optimizer") {
     Update();
   } else {
@@ -151,9 +153,9 @@ void DeviceRank::Together(plan::Stream stream, const std::vector<DeviceParameter
   std::vector<Block*> blocks;
   for (DeviceParameter* p : parameters) blocks.push_back((p->*which).get());
   Enqueue(stream, {}, blocks, [&](Stream on) {
-    calls_.GroupStart();
-    for (const DeviceParameter* p : parameters) call(*p, (p->*which)->template As<float>(), on);
-    calls_.GroupEnd();
+    HeldGroup together(calls_);
+    for (const DeviceParameter* p : parameters) call(*p, (p->*which)->template As<char>(), on);
+    together.End();
   });
 }
 
@@ -163,13 +165,13 @@ void DeviceRank::Reduce(const plan::Op& op, const std::vector<DeviceParameter*>&
   const Comm* comm = CommOf(c.group);
   if (comm == nullptr) return;
   Together(plan::Stream::kData, parameters, &DeviceParameter::gradient,
-           [&](const DeviceParameter& p, float* whole, Stream stream) {
+           [&](const DeviceParameter& p, char* whole, Stream stream) {
              const Parameter<float>& s = p.shape;
-             float* owned = whole + s.first_owned;
-             if (op.name == "gradient_shards") calls_.AllReduce(*comm, owned, owned, s.owned, stream);
+             char* owned = whole + static_cast<std::size_t>(s.first_owned) * sizeof(float);
+             if (op.name == "gradient_shards") calls_.AllReduce(*comm, owned, owned, s.owned, Format::kFloat, stream);
              else if (c.kind == plan::CollectiveKind::kReduceScatter)
-               calls_.ReduceScatter(*comm, whole, owned, s.padded, stream);
-             else calls_.AllReduce(*comm, whole, whole, s.padded, stream);
+               calls_.ReduceScatter(*comm, whole, owned, s.padded, Format::kFloat, stream);
+             else calls_.AllReduce(*comm, whole, whole, s.padded, Format::kFloat, stream);
            });
 }
 
@@ -180,16 +182,17 @@ void DeviceRank::Gather(const std::vector<DeviceParameter*>& parameters) {
   for (DeviceParameter* p : parameters) {
     if (p->shape.owned < p->shape.padded) cut.push_back(p);
   }
-  Together(plan::Stream::kData, cut, &DeviceParameter::value, [&](const DeviceParameter& p, float* whole, Stream s) {
-    calls_.AllGather(*comm, whole + p.shape.first_owned, whole, p.shape.padded, s);
+  Together(plan::Stream::kData, cut, &DeviceParameter::value, [&](const DeviceParameter& p, char* whole, Stream s) {
+    char* owned = whole + static_cast<std::size_t>(p.shape.first_owned) * SizeOf(run_.format);
+    calls_.AllGather(*comm, owned, whole, p.shape.padded, run_.format, s);
   });
 }
 
 void DeviceRank::AllReduceGradients(const Comm* comm, const std::vector<DeviceParameter*>& parameters,
                                     plan::Stream stream) {
   if (comm == nullptr) return;
-  Together(stream, parameters, &DeviceParameter::gradient, [&](const DeviceParameter& p, float* whole, Stream s) {
-    calls_.AllReduce(*comm, whole, whole, p.shape.Count(), s);
+  Together(stream, parameters, &DeviceParameter::gradient, [&](const DeviceParameter& p, char* whole, Stream s) {
+    calls_.AllReduce(*comm, whole, whole, p.shape.Count(), Format::kFloat, s);
   });
 }
 
@@ -232,7 +235,7 @@ void DeviceRank::LocalNorm() {
     const double ranks = l.dp * (s.sharded ? 1 : l.tp);
     const double copies =
         ranks * plan_.schedule.placement.directions * static_cast<double>(s.owned) / static_cast<double>(s.padded);
-    parts.push_back({p->Owned(p->gradient), s.owned, 1 / copies});
+    parts.push_back({p->OwnedGradient(), s.owned, 1 / copies});
     reads.push_back(p->gradient.get());
   }
   const Handle workspace = memory_.Allocate(
@@ -246,22 +249,42 @@ void DeviceRank::LocalNorm() {
 void DeviceRank::Update() {
   const double* norm = squared_norm_->As<double>();
   float* factor = clip_->As<float>();
-  const double most = options_.clip_norm;
-  RunKernels("clip", {squared_norm_.get()}, {clip_.get()},
-             [=](Stream s) { on_device::ClipFactor(s, norm, most, factor); });
+  const double most = options_.clip_norm, scale = launched_scale_;
+  RunKernels("clip", {squared_norm_.get()}, {clip_.get()}, [=](Stream s) {  // norm and gradients are scaled alike
+    on_device::ClipFactor(s, norm, most * scale, factor);
+    if (scale != 1) on_device::Scale<float>(s, 1, static_cast<float>(1 / scale), factor);
+  });
   std::vector<on_device::TensorUpdate> tensors;
   std::vector<Block*> reads = {clip_.get()}, writes;
   for (const DeviceParameter* p : walk_.Parameters()) {
-    tensors.push_back({p->Owned(p->gradient), p->Owned(p->value), p->first_moment->As<float>(),
+    tensors.push_back({p->OwnedGradient(), p->OwnedMaster(), p->first_moment->As<float>(),
                        p->second_moment->As<float>(), p->shape.owned, p->shape.decays});
     reads.push_back(p->gradient.get());
-    for (const Handle& h : {p->value, p->first_moment, p->second_moment}) writes.push_back(h.get());
+    for (Block* b : {p->MasterBlock(), p->first_moment.get(), p->second_moment.get()}) writes.push_back(b);
   }
   const kernels::AdamWOptions adam = options_.adam;
-  const Index step = step_ + 1;
+  const Index step = loss_scale_.Updates() + 1;
   RunKernels("optimizer", reads, writes, [=](Stream s) { on_device::AdamW(s, step, adam, factor, tensors); });
+  WithFormat(run_.format, [&](auto zero) { RoundMasters<decltype(zero)>(); });
   if (step_ + 1 == options_.steps && options_.keep_tensors) return;
   for (const DeviceParameter* p : walk_.Parameters()) ZeroOn(p->gradient.get());
+}
+
+/// What this rank owns of the values, from what was updated.
+template <class T>
+void DeviceRank::RoundMasters() {
+  if constexpr (!std::is_same_v<T, float>) {
+    const std::vector<DeviceParameter*> all = walk_.Parameters();
+    std::vector<Block*> reads, writes;
+    for (const DeviceParameter* p : all) {
+      reads.push_back(p->master.get());
+      writes.push_back(p->value.get());
+    }
+    RunKernels("rounded values", reads, writes, [=](Stream s) {
+      for (const DeviceParameter* p : all)
+        on_device::Cast<float, T>(s, p->shape.owned, p->master->As<float>(), p->value->As<T>() + p->shape.first_owned);
+    });
+  }
 }
 
 void DeviceRank::Finish() {

@@ -9,10 +9,8 @@ namespace {
 
 using plan::Phase;
 
-std::size_t BytesOf(const plan::Buffer& b) {
-  const bool real = b.dtype != plan::Dtype::kInt32 && b.dtype != plan::Dtype::kMask;
-  return static_cast<std::size_t>(b.Elements() * (real ? double{sizeof(float)} : plan::SizeOf(b.dtype).value));
-}
+/// In a plan of fp32 everything that is real is float; else a buffer says what it is.
+std::size_t BytesOf(const plan::Buffer& b) { return static_cast<std::size_t>(b.Size().value); }
 
 }  // namespace
 
@@ -114,7 +112,7 @@ void DeviceRank::Exchange(const MessageGroup& group) {
   doing_ = "messages of its pipeline";
   struct Half {
     Block* block;
-    float* data;
+    char* data;
     Index count;
     int peer;
     bool leaves;
@@ -139,29 +137,31 @@ void DeviceRank::Exchange(const MessageGroup& group) {
                                like.name);
       arrived_[key] = block;
     }
-    const Index n = static_cast<Index>(block->Bytes() / sizeof(float)), tp = plan_.layout.tp;
+    const std::size_t number = SizeOf(run_.format);
+    const Index n = static_cast<Index>(block->Bytes() / number), tp = plan_.layout.tp;
     const bool parts = plan_.message_scatter_gather && tp > 1 && n % tp == 0;
     const Index count = parts ? n / tp : n;
     (leaves ? reads : writes).push_back(block.get());
     if (parts && !leaves) cut.push_back(block.get());
-    halves.push_back(
-        {block.get(), block->As<float>() + (parts ? count * at_.tp : 0), count, leaves ? m.to : m.from, leaves});
+    halves.push_back({block.get(), block->As<char>() + (parts ? static_cast<std::size_t>(count * at_.tp) * number : 0),
+                      count, leaves ? m.to : m.from, leaves});
   }
   now_ = {.kind = Timings::What::Kind::kMessage, .name = {}};
   Enqueue(plan::Stream::kPipeline, reads, writes, [&](Stream stream) {
-    calls_.GroupStart();
+    HeldGroup together(calls_);
     for (const Half& h : halves) {
-      if (h.leaves) calls_.Send(comm, h.data, h.count, h.peer, stream);
-      else calls_.Receive(comm, h.data, h.count, h.peer, stream);
+      if (h.leaves) calls_.Send(comm, h.data, h.count, run_.format, h.peer, stream);
+      else calls_.Receive(comm, h.data, h.count, run_.format, h.peer, stream);
     }
-    calls_.GroupEnd();
+    together.End();
   });
   for (Block* b : cut) {
-    const Index n = static_cast<Index>(b->Bytes() / sizeof(float));
-    float* data = b->As<float>();
+    const Index n = static_cast<Index>(b->Bytes() / SizeOf(run_.format));
+    char* data = b->As<char>();
+    char* mine = data + b->Bytes() / static_cast<std::size_t>(plan_.layout.tp) * static_cast<std::size_t>(at_.tp);
     now_ = {.kind = Timings::What::Kind::kMessage, .name = {}};
     Enqueue(plan::Stream::kTensor, {}, {b}, [&](Stream stream) {
-      calls_.AllGather(*CommOf(plan::Group::kTensor), data + n / plan_.layout.tp * at_.tp, data, n, stream);
+      calls_.AllGather(*CommOf(plan::Group::kTensor), mine, data, n, run_.format, stream);
     });
   }
 }

@@ -21,7 +21,8 @@ namespace isochrone::executor::cuda {
   F(MatmulPreferenceCreate) F(MatmulPreferenceDestroy) F(MatmulPreferenceSetAttribute)
 #define ISO_NCCL_FUNCTIONS(F) \
   F(GetUniqueId) F(CommInitRank) F(CommDestroy) F(CommAbort) F(CommGetAsyncError) F(GroupStart) F(GroupEnd) \
-  F(Send) F(Recv) F(AllReduce) F(ReduceScatter) F(AllGather) F(GetErrorString)
+  F(Send) F(Recv) F(AllReduce) F(ReduceScatter) F(AllGather) F(GetErrorString) \
+  F(GetVersion)
 // clang-format on
 
 class Library {

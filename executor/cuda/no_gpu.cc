@@ -6,8 +6,18 @@ namespace isochrone::executor::cuda {
 
 std::string WhyNoGpu() { return "this program was built without CUDA"; }
 
-std::optional<RunResult> RunOnGpus(const plan::Scenario&, const plan::Plan&, const RunOptions&) {
+int GpuCount() { return 0; }
+
+namespace {
+
+[[noreturn]] void Refuse() {
   throw Error("--device cuda", WhyNoGpu(), "build it where nvcc and NCCL are: docs/cuda.md says how");
 }
+
+}  // namespace
+
+std::optional<RunResult> RunOnGpus(const plan::Scenario&, const plan::Plan&, const RunOptions&) { Refuse(); }
+std::string GpuName() { Refuse(); }
+GpuTimings MeasureGpus(const std::function<BenchRequest(int)>&, double) { Refuse(); }
 
 }  // namespace isochrone::executor::cuda

@@ -19,10 +19,24 @@ unsigned AlignmentOf(const void* p) {
   return alignment;
 }
 
-cublasLtMatrixLayout_t Layout(Index rows, Index columns, Index pitch, Index batch, Index stride) {
+cudaDataType_t TypeOf(Format format) {
+  switch (format) {
+    case Format::kBf16:
+      return CUDA_R_16BF;
+    case Format::kFp16:
+      return CUDA_R_16F;
+    case Format::kFloat:
+      return CUDA_R_32F;
+    case Format::kDouble:
+      break;
+  }
+  return CUDA_R_64F;
+}
+
+cublasLtMatrixLayout_t Layout(Format format, Index rows, Index columns, Index pitch, Index batch, Index stride) {
   const CublasLt& lt = TheCublasLt();
   cublasLtMatrixLayout_t layout = nullptr;
-  ISO_CUBLAS(lt.MatrixLayoutCreate(&layout, CUDA_R_32F, static_cast<std::uint64_t>(rows),
+  ISO_CUBLAS(lt.MatrixLayoutCreate(&layout, TypeOf(format), static_cast<std::uint64_t>(rows),
                                    static_cast<std::uint64_t>(columns), pitch));
   const auto count = static_cast<std::int32_t>(batch);
   const std::int64_t offset = stride;
@@ -57,7 +71,7 @@ std::unique_ptr<Products::Prepared> Products::Prepare(const Matmul& m) const {
   const CublasLt& lt = TheCublasLt();
   auto p = std::make_unique<Prepared>();
   const cublasComputeType_t compute =
-      m.arithmetic == Arithmetic::kTf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+      m.in == Format::kFloat && m.arithmetic == Arithmetic::kTf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
   ISO_CUBLAS(lt.MatmulDescCreate(&p->operation, compute, CUDA_R_32F));
   const cublasOperation_t first = m.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
   const cublasOperation_t second = m.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
@@ -67,10 +81,14 @@ std::unique_ptr<Products::Prepared> Products::Prepare(const Matmul& m) const {
     const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
     ISO_CUBLAS(lt.MatmulDescSetAttribute(p->operation, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue));
     ISO_CUBLAS(lt.MatmulDescSetAttribute(p->operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &m.bias, sizeof m.bias));
+    const cudaDataType_t type = TypeOf(m.out);
+    ISO_CUBLAS(lt.MatmulDescSetAttribute(p->operation, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &type, sizeof type));
   }
-  p->a = m.transpose_b ? Layout(m.k, m.n, m.ldb, m.batch, m.stride_b) : Layout(m.n, m.k, m.ldb, m.batch, m.stride_b);
-  p->b = m.transpose_a ? Layout(m.m, m.k, m.lda, m.batch, m.stride_a) : Layout(m.k, m.m, m.lda, m.batch, m.stride_a);
-  p->c = Layout(m.n, m.m, m.ldc, m.batch, m.stride_c);
+  p->a = m.transpose_b ? Layout(m.in, m.k, m.n, m.ldb, m.batch, m.stride_b)
+                       : Layout(m.in, m.n, m.k, m.ldb, m.batch, m.stride_b);
+  p->b = m.transpose_a ? Layout(m.in, m.m, m.k, m.lda, m.batch, m.stride_a)
+                       : Layout(m.in, m.k, m.m, m.lda, m.batch, m.stride_a);
+  p->c = Layout(m.out, m.n, m.m, m.ldc, m.batch, m.stride_c);
   Choose(m, *p);
   return p;
 }
@@ -105,7 +123,9 @@ const Products::Prepared& Products::PreparedFor(const Matmul& m) {
                 m.transpose_b,
                 m.beta != 0,
                 m.bias != nullptr,
-                m.arithmetic == Arithmetic::kTf32,
+                m.in,
+                m.out,
+                m.arithmetic,
                 m.m,
                 m.n,
                 m.k,

@@ -27,8 +27,8 @@ class Products {
     ~Prepared();
   };
   /// All that the choice depends on: forms, extents, pitches, strides, alignments, epilogue.
-  using Key = std::tuple<bool, bool, bool, bool, bool, Index, Index, Index, Index, Index, Index, Index, Index, Index,
-                         Index, unsigned, unsigned, unsigned>;
+  using Key = std::tuple<bool, bool, bool, bool, Format, Format, Arithmetic, Index, Index, Index, Index, Index, Index,
+                         Index, Index, Index, Index, unsigned, unsigned, unsigned>;
   const Prepared& PreparedFor(const Matmul& m);
   std::unique_ptr<Prepared> Prepare(const Matmul& m) const;
   void Choose(const Matmul& m, Prepared& p) const;

@@ -1,28 +1,22 @@
 #include "executor/cuda/recorder.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
 #include "base/error.h"
+#include "executor/cuda/recorded_product.h"
 #include "executor/cuda/recorder_state.h"
-#include "kernels/bias.h"
-#include "kernels/gemm.h"
 
 namespace isochrone::executor::cuda {
 namespace {
 
-using kernels::Transpose;
-
-void MultiplyOnHost(const Matmul& m) {
-  const auto form = [](bool transposed) { return transposed ? Transpose::kYes : Transpose::kNo; };
-  kernels::GemmStridedBatched<float>(form(m.transpose_a), form(m.transpose_b), m.m, m.n, m.k, 1, m.a, m.lda, m.stride_a,
-                                     m.b, m.ldb, m.stride_b, m.beta, m.c, m.ldc, m.stride_c, m.batch);
-  if (m.bias != nullptr) kernels::AddBias<float>(m.m, m.n, m.c, m.bias, m.c);
-}
-
 class RecordedCalls final : public Calls {
  public:
   RecordedCalls(RecorderState& state, RecordedRank& rank) : state_(state), rank_(rank) {}
+
+  DeviceInfo Describe() override { return state_.options.device; }
+  DeviceState State() override { return state_.options.state ? state_.options.state() : DeviceState(); }
 
   void* Malloc(std::size_t bytes) override { return Allocate(bytes, false, "cudaMalloc"); }
   void Free(void* data) override { Release(data, false); }
@@ -82,10 +76,12 @@ class RecordedCalls final : public Calls {
     const std::shared_ptr<EventMark> mark = MarkOf(event);
     state_.RunUntil(*mark);
     Merge(rank_.host, mark->clock);
+    rank_.host_at = std::max(rank_.host_at, mark->at);
   }
   double Seconds(Event from, Event to) override {
     const std::shared_ptr<EventMark> a = MarkOf(from), b = MarkOf(to);
     if (!a->done || !b->done) throw Error(Where(), "reads the time of an event that was not waited for", "synchronise");
+    if (state_.options.seconds) return b->at - a->at;
     return 1e-6 * (static_cast<double>(b->instant) - static_cast<double>(a->instant));
   }
 
@@ -98,7 +94,9 @@ class RecordedCalls final : public Calls {
   void Multiply(const std::string& name, const Matmul& m, std::span<const Access> accesses, Stream stream) override {
     state_.Count(rank_, "cublasLtMatmul");
     ++state_.counts.products;
-    state_.Enqueue(rank_, stream, Work(name, [m] { MultiplyOnHost(m); }), accesses);
+    Item item = Work(name, [m] { MultiplyOnHost(m); });
+    item.product = std::make_shared<const Matmul>(m);
+    state_.Enqueue(rank_, stream, std::move(item), accesses);
   }
 
   std::unique_ptr<Comm> NewComm(const std::string& name, const std::vector<int>& ranks, int rank) override {
@@ -108,6 +106,7 @@ class RecordedCalls final : public Calls {
     comm->ranks = ranks;
     while (comm->ranks[static_cast<std::size_t>(comm->index)] != rank) ++comm->index;
     ++rank_.comms;
+    comm->handle = &rank_.all_comms.emplace_back(*comm);
     return comm;
   }
   void DestroyComm(Comm&) override { --rank_.comms; }
@@ -120,23 +119,21 @@ class RecordedCalls final : public Calls {
     if (rank_.depth == 0) Close();
     state_.Count(rank_, "ncclGroupEnd");
   }
-  void Send(const Comm& comm, const float* data, Index count, int to, Stream stream) override {
-    Add({.kind = NcclKind::kSend, .comm = &comm, .in = data, .count = count, .peer = to}, stream);
+  void Send(const Comm& comm, const void* data, Index count, Format format, int to, Stream stream) override {
+    Add({.kind = NcclKind::kSend, .comm = &comm, .in = data, .count = count, .peer = to, .format = format}, stream);
   }
-  void Receive(const Comm& comm, float* data, Index count, int from, Stream stream) override {
-    Add({.kind = NcclKind::kReceive, .comm = &comm, .out = data, .count = count, .peer = from}, stream);
+  void Receive(const Comm& comm, void* data, Index count, Format format, int from, Stream stream) override {
+    Add({.kind = NcclKind::kReceive, .comm = &comm, .out = data, .count = count, .peer = from, .format = format},
+        stream);
   }
-  void AllReduce(const Comm& comm, const float* in, float* out, Index count, Stream stream) override {
-    Add({.kind = NcclKind::kAllReduce, .comm = &comm, .in = in, .out = out, .count = count}, stream);
+  void AllReduce(const Comm& comm, const void* in, void* out, Index count, Format format, Stream stream) override {
+    AddCollective(NcclKind::kAllReduce, comm, in, out, count, format, stream);
   }
-  void AllReduce(const Comm& comm, const double* in, double* out, Index count, Stream stream) override {
-    Add({.kind = NcclKind::kAllReduce, .comm = &comm, .in = in, .out = out, .count = count, .is_double = true}, stream);
+  void ReduceScatter(const Comm& comm, const void* in, void* out, Index count, Format format, Stream stream) override {
+    AddCollective(NcclKind::kReduceScatter, comm, in, out, count, format, stream);
   }
-  void ReduceScatter(const Comm& comm, const float* in, float* out, Index count, Stream stream) override {
-    Add({.kind = NcclKind::kReduceScatter, .comm = &comm, .in = in, .out = out, .count = count}, stream);
-  }
-  void AllGather(const Comm& comm, const float* in, float* out, Index count, Stream stream) override {
-    Add({.kind = NcclKind::kAllGather, .comm = &comm, .in = in, .out = out, .count = count}, stream);
+  void AllGather(const Comm& comm, const void* in, void* out, Index count, Format format, Stream stream) override {
+    AddCollective(NcclKind::kAllGather, comm, in, out, count, format, stream);
   }
   void CheckComm(const Comm&) override { state_.Count(rank_, "ncclCommGetAsyncError"); }
 
@@ -171,8 +168,13 @@ class RecordedCalls final : public Calls {
     return e.last;
   }
 
+  void AddCollective(NcclKind kind, const Comm& comm, const void* in, void* out, Index count, Format format,
+                     Stream stream) {
+    Add({.kind = kind, .comm = &comm, .in = in, .out = out, .count = count, .format = format}, stream);
+  }
   void Add(NcclOp op, Stream stream) {
     state_.Count(rank_, "an NCCL operation");
+    op.comm = static_cast<const Comm*>(op.comm->handle);
     const int me = op.comm->index;
     const bool sends = op.kind == NcclKind::kSend, receives = op.kind == NcclKind::kReceive;
     op.number = rank_.numbers[{op.comm->name,

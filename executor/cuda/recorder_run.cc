@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 #include <set>
+#include <type_traits>
 
 #include "base/error.h"
 #include "executor/cuda/recorder_state.h"
@@ -20,13 +21,16 @@ std::tuple<std::string, int, int, std::uint64_t> MeetingOf(const NcclOp& op) {
   return {op.comm->name, sends ? op.comm->index : op.peer, sends ? op.peer : op.comm->index, op.number};
 }
 
+/// In the order of ranks; numbers of two bytes are rounded after each addition, as they travel.
 template <class C>
-void Reduce(const std::vector<const NcclOp*>& members, Index first, Index count, std::vector<C>& sum) {
-  sum.assign(static_cast<std::size_t>(count), C(0));
+std::vector<C> Summed(const std::vector<const NcclOp*>& members) {
+  using Wide = std::conditional_t<sizeof(C) == 2, float, C>;
+  std::vector<C> sum(static_cast<std::size_t>(members.front()->count), C(Wide(0)));
   for (const NcclOp* m : members) {
-    const C* in = static_cast<const C*>(m->in) + first;
-    for (Index i = 0; i < count; ++i) sum[static_cast<std::size_t>(i)] += in[i];
+    const C* in = static_cast<const C*>(m->in);
+    for (C& s : sum) s = C(static_cast<Wide>(s) + static_cast<Wide>(*in++));
   }
+  return sum;
 }
 
 template <class C>
@@ -39,13 +43,20 @@ void Collect(const std::vector<const NcclOp*>& members) {
     for (const NcclOp* m : members)
       whole.insert(whole.end(), static_cast<const C*>(m->in), static_cast<const C*>(m->in) + part);
   } else {
-    Reduce(members, 0, one.count, whole);
+    whole = Summed<C>(members);
   }
   for (Index i = 0; i < n; ++i) {
     const NcclOp& m = *members[static_cast<std::size_t>(i)];
     const bool scatters = m.kind == NcclKind::kReduceScatter;
     std::copy_n(whole.begin() + (scatters ? i * part : 0), scatters ? part : one.count, static_cast<C*>(m.out));
   }
+}
+
+/// Whether another stream of the rank is in the middle of something at an instant.
+bool IsBeside(const RecordedRank& rank, const RecordedStream& stream, double instant) {
+  for (const auto& [key, other] : rank.streams)
+    if (other.get() != &stream && other->busy_from <= instant && instant < other->free_at) return true;
+  return false;
 }
 
 }  // namespace
@@ -56,7 +67,8 @@ void Merge(VectorClock& into, const VectorClock& from) {
 }
 
 std::string NcclOp::Text() const {
-  const std::string of = " of " + std::to_string(count) + " over " + comm->name;
+  const std::string kept = format == Format::kFloat ? "" : std::string(" ") + NameOf(format);
+  const std::string of = " of " + std::to_string(count) + kept + " over " + comm->name;
   const auto peer_rank = [this] { return std::to_string(comm->ranks[static_cast<std::size_t>(peer)]); };
   switch (kind) {
     case NcclKind::kSend:
@@ -91,8 +103,12 @@ void RecorderState::Enqueue(RecordedRank& rank, Stream on, Item item, std::span<
   if (item.waits) Merge(stream.clock, item.waits->clock);
   if (stream.clock.size() <= stream.index) stream.clock.resize(stream.index + 1);
   ++stream.clock[stream.index];
-  for (const Access& a : accesses) CheckAccess(rank, stream, item.name, a);
+  for (const Access& a : accesses) {
+    CheckAccess(rank, stream, item.name, a);
+    item.bytes += static_cast<double>(a.bytes);
+  }
   if (item.records) item.records->clock = stream.clock;
+  item.not_before = rank.host_at;
   stream.items.push_back(std::move(item));
 }
 
@@ -104,7 +120,7 @@ void RecorderState::Enqueue(RecordedRank& rank, const std::shared_ptr<NcclGroup>
   for (const NcclOp& op : group->ops) {
     name += (name.empty() ? "" : ", ") + op.Text();
     launched[MeetingOf(op)][op.comm->ranks[static_cast<std::size_t>(op.comm->index)]] = {group, &op};
-    const std::size_t bytes = static_cast<std::size_t>(op.count) * (op.is_double ? sizeof(double) : sizeof(float));
+    const std::size_t bytes = op.Bytes();
     const auto n = static_cast<std::size_t>(op.comm->Size());
     const bool cut_in = op.kind == NcclKind::kAllGather, cut_out = op.kind == NcclKind::kReduceScatter;
     if (op.in != nullptr) accesses.push_back({op.in, cut_in ? bytes / n : bytes, false});
@@ -163,13 +179,19 @@ void RecorderState::RunUntil(const EventMark& mark) {
       for (auto& [key, stream] : rank.streams)
         if (!stream->items.empty()) all.push_back({&rank, stream.get()});
     std::shuffle(all.begin(), all.end(), random);
+    if (options.seconds) {
+      const auto start = [](const RecordedStream& s) { return std::max(s.free_at, s.items.front().not_before); };
+      std::stable_sort(all.begin(), all.end(),
+                       [&](const auto& a, const auto& b) { return start(*a.second) < start(*b.second); });
+    }
     bool moved = false;
     for (auto& [rank, stream] : all) {
-      std::uint64_t luck = random() % 16;
+      std::uint64_t luck = options.seconds ? 0 : random() % 16;
       while (!stream->items.empty() && Step(*rank, *stream)) {
         moved = true;
         if (luck-- == 0) break;
       }
+      if (moved && options.seconds) break;  // another may be the earliest now
     }
     if (!moved) Stuck();
   }
@@ -181,13 +203,52 @@ bool RecorderState::Step(RecordedRank& rank, RecordedStream& stream) {
   if (item.group) return item.group->number == rank.groups_done && TryGroup(item.group);
   if (item.waits && !item.waits->done) return false;
   if (item.work && (options.computes || item.moves)) item.work();
+  if (options.seconds) Take(rank, stream, item);
   ++instant;
   if (item.records) {
     item.records->done = true;
     item.records->instant = instant;
+    item.records->at = stream.free_at;
   }
   stream.items.pop_front();
   return true;
+}
+
+/// The time of what is first on a stream.
+void RecorderState::Take(const RecordedRank& rank, RecordedStream& stream, const Item& item) {
+  stream.free_at = std::max(stream.free_at, item.not_before);
+  if (item.waits) stream.free_at = std::max(stream.free_at, item.waits->at);
+  if (!item.work) return;
+  stream.busy_from = stream.free_at;
+  stream.free_at += options.seconds({.name = item.name,
+                                     .product = item.product.get(),
+                                     .bytes = item.bytes,
+                                     .is_beside = IsBeside(rank, stream, stream.busy_from)});
+}
+
+/// The time of groups that go together: all end at once.
+void RecorderState::Take(const std::set<const NcclGroup*>& groups,
+                         const std::vector<std::pair<RecordedRank*, RecordedStream*>>& streams) {
+  double start = 0, longest = 0;
+  for (const auto& [rank, stream] : streams)
+    start = std::max({start, stream->free_at, stream->items.front().not_before});
+  bool is_beside = false;
+  for (const auto& [rank, stream] : streams) is_beside = is_beside || IsBeside(*rank, *stream, start);
+  for (const NcclGroup* group : groups) {
+    double seconds = 0;
+    for (const NcclOp& op : group->ops) {
+      seconds += options.seconds({.name = op.Text(),
+                                  .bytes = static_cast<double>(op.Bytes()),
+                                  .ranks = IsMessage(op) ? 2 : op.comm->Size(),
+                                  .communicates = true,
+                                  .is_beside = is_beside});
+    }
+    longest = std::max(longest, seconds);
+  }
+  for (const auto& [rank, stream] : streams) {
+    stream->busy_from = start;
+    stream->free_at = start + longest;
+  }
 }
 
 /// The other ends of an operation that have been launched, its own included for a collective.
@@ -213,14 +274,14 @@ bool RecorderState::TryGroup(const std::shared_ptr<NcclGroup>& group) {
       const auto peers = PeersOf(g, op);
       if (peers.size() != (IsMessage(op) ? 1u : op.comm->ranks.size())) return false;
       for (const auto& [peer, other] : peers) {
-        if (other->count != op.count || (!IsMessage(op) && other->kind != op.kind))
+        if (other->count != op.count || other->format != op.format || (!IsMessage(op) && other->kind != op.kind))
           throw Error(RankText(g.rank) + ": " + op.Text(),
                       "meets " + other->Text() + " of rank " + std::to_string(peer->rank), "let both ends agree");
         if (together.insert(peer).second) open.push_back(peer);
       }
     }
   }
-  std::vector<RecordedStream*> streams;
+  std::vector<std::pair<RecordedRank*, RecordedStream*>> streams;
   for (RecordedRank& rank : ranks) {
     for (const NcclGroup* g : together) {
       if (g->rank != rank.rank) continue;
@@ -228,11 +289,11 @@ bool RecorderState::TryGroup(const std::shared_ptr<NcclGroup>& group) {
       for (auto& [key, stream] : rank.streams) {
         if (stream->index != g->stream) continue;
         if (stream->items.empty() || stream->items.front().group.get() != g) return false;
-        streams.push_back(stream.get());
+        streams.push_back({&rank, stream.get()});
       }
     }
   }
-  ISO_CHECK(streams.size() == together.size());
+  if (streams.size() != together.size()) return false;  // after an error a stream is gone, and its peers wait in vain
   std::vector<std::tuple<std::string, int, int, std::uint64_t>> met;
   for (const NcclGroup* g : together)
     for (const NcclOp& op : g->ops) {
@@ -242,24 +303,26 @@ bool RecorderState::TryGroup(const std::shared_ptr<NcclGroup>& group) {
   for (const auto& meeting : met) launched.erase(meeting);
   for (RecordedRank& rank : ranks)
     for (const NcclGroup* g : together) rank.groups_done += g->rank == rank.rank;
-  for (RecordedStream* stream : streams) stream->items.pop_front();  // the groups end with it
+  if (options.seconds) Take(together, streams);
+  for (const auto& [rank, stream] : streams) stream->items.pop_front();  // the groups end with it
   ++instant;
   return true;
 }
 
 /// Each meeting once: a message by its sender, a collective by its first member.
 void RecorderState::CarryOut(const NcclGroup& group, const NcclOp& op) {
-  if (!options.computes) return;
+  const bool adds = op.kind == NcclKind::kAllReduce || op.kind == NcclKind::kReduceScatter;
+  if (adds && !options.computes) return;
   if (op.kind == NcclKind::kReceive || (!IsMessage(op) && op.comm->index != 0)) return;
   const auto peers = PeersOf(group, op);
   if (op.kind == NcclKind::kSend) {
-    std::memcpy(peers.front().second->out, op.in, static_cast<std::size_t>(op.count) * sizeof(float));
+    std::memcpy(peers.front().second->out, op.in, op.Bytes());
     return;
   }
   std::vector<const NcclOp*> members;
   for (const auto& [g, member] : peers) members.push_back(member);  // in the order of ranks
-  if (op.is_double) Collect<double>(members);
-  else Collect<float>(members);
+  if (op.format == Format::kDouble) return Collect<double>(members);
+  WithFormat(op.format, [&](auto number) { Collect<decltype(number)>(members); });
 }
 
 /// Nothing can move: says what stands first on every rank.

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -33,6 +34,7 @@ struct EventMark {
   bool done = false;
   VectorClock clock;
   std::uint64_t instant = 0;  // when it was done, in units of carried out work
+  double at = 0;              // seconds, by Recorder::Options::seconds
 };
 
 enum class NcclKind { kSend, kReceive, kAllReduce, kReduceScatter, kAllGather };
@@ -44,7 +46,8 @@ struct NcclOp {
   Index count = 0;
   int peer = -1;             // index in the communicator
   std::uint64_t number = 0;  // of the pair's messages, or of the communicator's collectives, that this rank launched
-  bool is_double = false;
+  Format format = Format::kFloat;
+  std::size_t Bytes() const { return static_cast<std::size_t>(count) * SizeOf(format); }
   std::string Text() const;
 };
 struct NcclGroup {
@@ -61,11 +64,15 @@ struct Item {
   std::shared_ptr<EventMark> records, waits;
   std::shared_ptr<NcclGroup> group;
   bool moves = false;  // copies and zeros, which are carried out even where nothing is computed
+  std::shared_ptr<const Matmul> product = nullptr;
+  double bytes = 0;       // that it touches
+  double not_before = 0;  // seconds: when the host launched it
 };
 struct RecordedStream {
   std::size_t index = 0;
   VectorClock clock;
   std::deque<Item> items;
+  double free_at = 0, busy_from = 0;  // seconds: where its last work ended, and began
 };
 struct RecordedEvent {
   std::shared_ptr<EventMark> last;
@@ -83,7 +90,9 @@ struct RecordedRank {
   std::map<RecordedStream*, std::unique_ptr<RecordedStream>> streams;
   std::map<RecordedEvent*, std::unique_ptr<RecordedEvent>> events;
   std::size_t streams_made = 0, comms = 0;
-  VectorClock host;  // what the host has waited for
+  std::list<Comm> all_comms;  // copies, which outlive what their owners destroy after an error
+  VectorClock host;           // what the host has waited for
+  double host_at = 0;         // seconds: until when
   std::shared_ptr<NcclGroup> open;
   int depth = 0;
   std::uint64_t groups_launched = 0, groups_done = 0;
@@ -111,6 +120,9 @@ class RecorderState {
  private:
   void CheckAccess(RecordedRank& rank, const RecordedStream& stream, const std::string& name, const Access& access);
   bool Step(RecordedRank& rank, RecordedStream& stream);
+  void Take(const RecordedRank& rank, RecordedStream& stream, const Item& item);
+  void Take(const std::set<const NcclGroup*>& groups,
+            const std::vector<std::pair<RecordedRank*, RecordedStream*>>& streams);
   bool TryGroup(const std::shared_ptr<NcclGroup>& group);
   std::vector<std::pair<const NcclGroup*, const NcclOp*>> PeersOf(const NcclGroup& group, const NcclOp& op) const;
   void CarryOut(const NcclGroup& group, const NcclOp& op);

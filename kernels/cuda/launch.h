@@ -135,7 +135,7 @@ struct TensorUpdate {
   Index n = 0;
   bool decays = true;  // false: no weight decay
 };
-/// AdamW on many tensors in few launches. `gradient_scale` points to device memory, so that no host waits for a norm.
+/// AdamW on many tensors in few launches. `gradient_scale` lies on the device; if it is not finite nothing is updated.
 void AdamW(Stream stream, Index step, const AdamWOptions& options, const float* gradient_scale,
            std::span<const TensorUpdate> tensors);
 struct TensorPart {
@@ -148,7 +148,7 @@ struct TensorPart {
 /// workspace  SquaredNormWorkspace(parts) doubles
 void SquaredNorm(Stream stream, std::span<const TensorPart> parts, double* sum, double* workspace);
 Index SquaredNormWorkspace(std::span<const TensorPart> parts);
-///   factor = ClipFactor(sqrt(squared_norm), max_norm), see kernels/vector.h
+///   factor = ClipFactor(sqrt(squared_norm), max_norm), see kernels/vector.h; NaN where the norm is not finite
 void ClipFactor(Stream stream, const double* squared_norm, double max_norm, float* factor);
 ///   total += weight sum_i x[i],  in double
 void AddSum(Stream stream, Index n, const float* x, double weight, double* total);

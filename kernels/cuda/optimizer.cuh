@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cmath>
+
 #include "kernels/cuda/device.cuh"
 #include "kernels/cuda/launch.h"
 
@@ -46,6 +48,7 @@ inline __global__ void __launch_bounds__(kTableThreads)
   Index start = 0;
   const TensorUpdate& t = EntryOf(table, &start);
   const float scale = *gradient_scale, keep = t.decays ? f.keep : 1.0f;
+  if (!std::isfinite(scale)) return;
   const Index end = start + kBlockElements < t.n ? start + kBlockElements : t.n;
   const bool aligned = ((reinterpret_cast<std::uintptr_t>(t.gradient) | reinterpret_cast<std::uintptr_t>(t.parameter) |
                          reinterpret_cast<std::uintptr_t>(t.m) | reinterpret_cast<std::uintptr_t>(t.v)) %
@@ -88,12 +91,8 @@ inline __global__ void __launch_bounds__(kTableThreads) AddPartsKernel(Index n, 
 }
 
 inline __global__ void ClipFactorKernel(const double* squared_norm, double max_norm, float* factor) {
-  if (max_norm == 0) {
-    *factor = 1;
-    return;
-  }
-  const double f = max_norm / (sqrt(*squared_norm) + 1e-6);
-  *factor = static_cast<float>(f > 1 ? 1 : f);
+  const double norm = sqrt(*squared_norm), f = max_norm == 0 ? 1 : max_norm / (norm + 1e-6);
+  *factor = std::isfinite(norm) ? static_cast<float>(f > 1 ? 1 : f) : nanf("");
 }
 
 inline __global__ void __launch_bounds__(kTableThreads)

@@ -8,46 +8,18 @@
 
 #include "executor/cuda/timings.h"
 #include "tests/executor/recorded.h"
+#include "tests/executor/schedule_cases.h"
 #include "tests/executor/tiny.h"
 
 using namespace isochrone;
 using namespace isochrone::executor;
 using namespace isochrone::executor::cuda;
 
-namespace {
-
-/// Every schedule with the chunks that it needs and the microbatches that it takes.
-struct Case {
-  plan::ScheduleKind kind;
-  int chunks;
-  int MicrobatchesOf(int ranks) const { return 2 * ranks; }
-};
-constexpr Case kCases[] = {
-    {plan::ScheduleKind::kGpipe, 1},     {plan::ScheduleKind::k1f1b, 1},     {plan::ScheduleKind::kInterleaved1f1b, 2},
-    {plan::ScheduleKind::kZbH1, 1},      {plan::ScheduleKind::kZbH2, 1},     {plan::ScheduleKind::kZbV, 2},
-    {plan::ScheduleKind::kVHalf, 2},     {plan::ScheduleKind::kVMin, 2},     {plan::ScheduleKind::kDualPipe, 2},
-    {plan::ScheduleKind::kDualPipeV, 2}, {plan::ScheduleKind::kZbAuto1p, 1}, {plan::ScheduleKind::kZbAuto2p, 1}};
-
-plan::Scenario ScenarioOf(const Case& c, int pipeline, int tensor, int data) {
-  plan::Scenario s = Tiny();
-  s.strategy.precision = s.strategy.gradient_dtype = s.strategy.gradient_reduce_dtype = plan::Dtype::kFp32;
-  s.strategy.schedule = c.kind;
-  s.strategy.chunks_per_rank = c.chunks;
-  s.strategy.pipeline = pipeline;
-  s.strategy.tensor = tensor;
-  s.strategy.data = data;
-  s.model.layers = pipeline * c.chunks;
-  s.batch.sequences = c.MicrobatchesOf(pipeline) * data;
-  return s;
-}
-
-}  // namespace
-
 TEST_CASE(
     "in every schedule, up to 16 ranks, messages of a pair leave and arrive in one order, behind their task and "
     "before the one that reads them",
     "[cuda]") {
-  for (const Case& c : kCases) {
+  for (const ScheduleCase& c : kScheduleCases) {
     for (const int ranks : {2, 4, 6, 8, 16}) {
       INFO(plan::NameOf(c.kind) << " on " << ranks);
       const plan::Schedule s = plan::BuildSchedule(
@@ -114,7 +86,7 @@ TEST_CASE("1F1B exchanges an activation and a gradient in one group", "[cuda]") 
 
 TEST_CASE("the recorder lets every schedule pass on up to 16 ranks: nothing hangs, races, or is left behind",
           "[cuda]") {
-  for (const Case& c : kCases) {
+  for (const ScheduleCase& c : kScheduleCases) {
     for (const auto& [pipeline, tensor, data] :
          {std::tuple(2, 2, 2), std::tuple(4, 1, 2), std::tuple(4, 2, 1), std::tuple(8, 2, 1), std::tuple(16, 1, 1)}) {
       INFO(plan::NameOf(c.kind) << " pp " << pipeline << " tp " << tensor << " dp " << data);

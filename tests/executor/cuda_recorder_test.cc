@@ -135,8 +135,8 @@ TEST_CASE("messages that cross go in one group each, and hang where they do not"
       Calls& calls = *p.calls[r];
       Write(calls, "mine", p.data[r], static_cast<float>(r + 1), p.stream[r]);
       if (grouped) calls.GroupStart();
-      calls.Send(*p.comm[r], p.data[r], 4, 1 - r, p.stream[r]);
-      calls.Receive(*p.comm[r], p.data[r] + 4, 4, 1 - r, p.stream[r]);
+      calls.Send(*p.comm[r], p.data[r], 4, Format::kFloat, 1 - r, p.stream[r]);
+      calls.Receive(*p.comm[r], p.data[r] + 4, 4, Format::kFloat, 1 - r, p.stream[r]);
       if (grouped) calls.GroupEnd();
     }
     const std::string fault = p.Wait();
@@ -155,8 +155,8 @@ TEST_CASE("collectives in other orders on two ranks hang, also on streams of the
     other[r] = calls.NewComm("other", {0, 1}, r);
     const Stream second = calls.NewStream(false);
     for (const bool first : {r == 0, r == 1}) {
-      if (first) calls.AllReduce(*p.comm[r], p.data[r], p.data[r], 4, p.stream[r]);
-      else calls.AllReduce(*other[r], p.data[r] + 4, p.data[r] + 4, 4, second);
+      if (first) calls.AllReduce(*p.comm[r], p.data[r], p.data[r], 4, Format::kFloat, p.stream[r]);
+      else calls.AllReduce(*other[r], p.data[r] + 4, p.data[r] + 4, 4, Format::kFloat, second);
     }
   }
   CHECK_THAT(p.Wait(), Contains("nothing can move"));
@@ -167,9 +167,9 @@ TEST_CASE("collectives add in the order of ranks, scatter and gather", "[cuda]")
   for (int r = 0; r < 2; ++r) {
     Calls& calls = *p.calls[r];
     Write(calls, "mine", p.data[r], static_cast<float>(r + 1), p.stream[r]);
-    calls.AllReduce(*p.comm[r], p.data[r], p.data[r], 2, p.stream[r]);
-    calls.ReduceScatter(*p.comm[r], p.data[r] + 2, p.data[r] + 2 + r, 2, p.stream[r]);
-    calls.AllGather(*p.comm[r], p.data[r] + 6 + r, p.data[r] + 6, 2, p.stream[r]);
+    calls.AllReduce(*p.comm[r], p.data[r], p.data[r], 2, Format::kFloat, p.stream[r]);
+    calls.ReduceScatter(*p.comm[r], p.data[r] + 2, p.data[r] + 2 + r, 2, Format::kFloat, p.stream[r]);
+    calls.AllGather(*p.comm[r], p.data[r] + 6 + r, p.data[r] + 6, 2, Format::kFloat, p.stream[r]);
   }
   REQUIRE(p.Wait() == "none");
   for (int r = 0; r < 2; ++r) {
@@ -182,8 +182,8 @@ TEST_CASE("collectives add in the order of ranks, scatter and gather", "[cuda]")
 
 TEST_CASE("ends that do not agree are reported", "[cuda]") {
   Pair p;
-  p.calls[0]->Send(*p.comm[0], p.data[0], 4, 1, p.stream[0]);
-  p.calls[1]->Receive(*p.comm[1], p.data[1], 5, 0, p.stream[1]);
+  p.calls[0]->Send(*p.comm[0], p.data[0], 4, Format::kFloat, 1, p.stream[0]);
+  p.calls[1]->Receive(*p.comm[1], p.data[1], 5, Format::kFloat, 0, p.stream[1]);
   CHECK_THAT(p.Wait(), Contains("send of 4 over pair to rank 1") && Contains(" meets ") &&
                            Contains("receive of 5 over pair from rank 0"));
   CHECK_THAT(FaultOf([&] { p.calls[0]->GroupEnd(); }), Contains("was not begun"));

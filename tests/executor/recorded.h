@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "executor/cuda/device_rank.h"
+#include "executor/cuda/gpu_bench.h"
 #include "executor/cuda/recorder.h"
 #include "executor/rank_run.h"
 #include "plan/build.h"
@@ -29,6 +30,24 @@ inline RunResult RunRecorded(const plan::Scenario& scenario, const RunOptions& o
   std::vector<RankReport> reports;
   for (auto& rank : ranks) reports.push_back(rank->Report());
   return ResultOf(scenario, plan, options, reports);
+}
+
+/// The GPUs of a machine, recorded, measured: every rank launches a round, then every rank waits for its own.
+inline GpuTimings MeasureRecorded(int gpus, const BenchRequest& request, Recorder& recorder) {
+  std::vector<std::unique_ptr<Calls>> calls;
+  std::vector<std::unique_ptr<RankBench>> ranks;
+  for (int r = 0; r < gpus; ++r) {
+    calls.push_back(recorder.Join(r));
+    ranks.push_back(std::make_unique<RankBench>(*calls.back(), r, gpus, request));
+  }
+  while (true) {
+    std::vector<RankBench*> launched;
+    for (auto& rank : ranks)
+      if (rank->Launch()) launched.push_back(rank.get());
+    if (launched.empty()) break;
+    for (RankBench* rank : launched) rank->Collect();
+  }
+  return ranks.front()->Timings();
 }
 
 }  // namespace isochrone::executor::cuda

@@ -1,3 +1,5 @@
+#include <cmath>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -60,6 +62,24 @@ TEST_CASE("the gradient norm on a GPU equals its twin, each part with its weight
     cuda::ClipFactor(nullptr, &got, most, &factor);
     CHECK(double(factor) == Approx(ClipFactor(std::sqrt(want), most)).epsilon(1e-6));
   });
+}
+
+TEST_CASE("gradients that overflowed update nothing", "[cuda]") {
+  for (const double squared_norm : {std::numeric_limits<double>::infinity(), std::nan("")}) {
+    float factor = 0;
+    for (const double most : {0.0, 1.0}) {
+      cuda::ClipFactor(nullptr, &squared_norm, most, &factor);
+      CHECK(std::isnan(factor));
+    }
+    for (const float scale : {factor, std::numeric_limits<float>::infinity()}) {
+      std::vector<float> gradient(7, 1), w(7, 2), m(7, 3), v(7, 4);
+      const cuda::TensorUpdate one{gradient.data(), w.data(), m.data(), v.data(), 7, true};
+      cuda::AdamW(nullptr, 1, AdamWOptions{}, &scale, {&one, 1});
+      CHECK(w == std::vector<float>(7, 2));
+      CHECK(m == std::vector<float>(7, 3));
+      CHECK(v == std::vector<float>(7, 4));
+    }
+  }
 }
 
 TEST_CASE("losses add up in double", "[cuda]") {
