@@ -1,14 +1,16 @@
 #include "costmodel/calibrate/calibrate.h"
 
 #include <cstdio>
-#include <ctime>
-#include <fstream>
 #include <memory>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/calibrate_framework.h"
+#include "cli/calibrate_gpus.h"
+#include "cli/inputs.h"
+#include "cli/today.h"
 #include "cli/verb.h"
+#include "executor/cuda/run.h"
 
 namespace isochrone::cli {
 namespace {
@@ -16,17 +18,13 @@ namespace {
 struct Asked {
   std::string gpu, out;
   std::vector<std::string> tables;
+  std::string node;
+  std::size_t device = 0;
   int samples = 2400, folds = 5;
-  bool framework = false;
+  double timeout_s = 120;
+  bool framework = false, attention = false;
   study::FrameworkFitRequest fit;
 };
-
-std::string Today() {
-  char text[16];
-  const std::time_t now = std::time(nullptr);
-  std::strftime(text, sizeof text, "%Y-%m-%d", std::gmtime(&now));
-  return text;
-}
 
 int FitFramework(const Asked& asked) {
   study::FrameworkFitRequest request = asked.fit;
@@ -41,8 +39,32 @@ int FitFramework(const Asked& asked) {
   return CalibrateFramework(request, rows, asked.out);
 }
 
+int CalibrateHere(const Asked& asked) {
+  if (const std::string why = executor::cuda::WhyNoGpu(); !why.empty())
+    throw Error("calibrate --device cuda", why, "measure where nvidia-smi lists a GPU; docs/cuda.md says how");
+  if (asked.out.empty())
+    throw Error("calibrate --device cuda", "needs --out", "name the profile's file; tables go beside it");
+  GpuCalibration gpus{.gpu = asked.gpu,
+                      .node = asked.node,
+                      .out = asked.out,
+                      .command = "isochrone calibrate " + asked.gpu + " --device cuda --out " + asked.out,
+                      .tables = asked.tables,
+                      .folds = asked.folds,
+                      .most_samples = asked.samples};
+  if (asked.attention) gpus.command += " --attention";
+  const auto bench = [&](int count) {
+    executor::cuda::BenchRequest request = executor::cuda::FullBench(count);
+    if (asked.attention) executor::cuda::AddAttentionShapes(request);
+    return request;
+  };
+  const executor::cuda::GpuTimings timings = executor::cuda::MeasureGpus(bench, asked.timeout_s);
+  std::fputs(Print(timings, CalibrateFrom(timings, gpus)).c_str(), stdout);
+  return kAnswered;
+}
+
 int Calibrate(const Asked& asked) {
   if (asked.framework) return FitFramework(asked);
+  if (asked.device == 1) return CalibrateHere(asked);
   costmodel::CalibrationRequest request;
   request.gpu = plan::ReadGpu(asked.gpu);
   request.start = *costmodel::ProfileOf(request.gpu);
@@ -57,10 +79,7 @@ int Calibrate(const Asked& asked) {
   const costmodel::CalibrationReport report = costmodel::Calibrate(request);
   std::fputs(costmodel::Print(report).c_str(), stdout);
   if (asked.out.empty()) return kAnswered;
-  std::ofstream out(asked.out, std::ios::binary);
-  out << costmodel::Print(report.profile);
-  if (!out.flush())
-    throw Error("--out " + asked.out, "cannot be written", "name a file in a folder that exists and can be written");
+  WriteFile(asked.out, costmodel::Print(report.profile));
   return kAnswered;
 }
 
@@ -78,6 +97,12 @@ Verb CalibrateVerb() {
             asked->tables, "tables",
             "CSV files of measured kernels, forms in costmodel/calibrate/samples.h; or rows, schema in docs/rows.md");
         options.Text(asked->out, "--out", "write the profile to this file");
+        options.Choice(asked->device, "--device", {"none", "cuda"},
+                       "cuda: measure the GPUs of this machine now, and fit to that; see docs/cuda.md");
+        options.Text(asked->node, "--node", "with --device cuda: the server's file, for a profile of its links");
+        options.Flag(asked->attention, "--attention",
+                     "with --device cuda: fit attention to the executor's own kernels, slower than FlashAttention");
+        options.Number(asked->timeout_s, "--timeout-s", 0.01, 1e6, "with --device cuda: ends a GPU's silence");
         options.Whole(asked->samples, "--samples", 20, 1000000,
                       "at most so many samples a curve, thinned evenly over size");
         options.Whole(asked->folds, "--folds", 0, 20, "of the cross-validation; 0: none");

@@ -1,10 +1,10 @@
 #include <cstdio>
-#include <ctime>
 #include <fstream>
 #include <memory>
 
 #include "base/error.h"
 #include "cli/sample.h"
+#include "cli/today.h"
 #include "cli/verb.h"
 #include "executor/microbenchmark.h"
 #include "kernels/gemm.h"
@@ -21,13 +21,6 @@ std::string Processor() {
     if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
   }
   return "unknown processor";
-}
-
-std::string Today() {
-  const std::time_t now = std::time(nullptr);
-  char text[16];
-  std::strftime(text, sizeof text, "%Y-%m-%d", std::gmtime(&now));
-  return text;
 }
 
 }  // namespace

@@ -64,10 +64,6 @@ LinkPrice OnLink(Bytes bytes, BytesPerSecond bandwidth, Seconds latency) {
 
 }  // namespace
 
-Costs::Costs(const plan::Cluster& cluster, const plan::Layout& layout, const plan::Strategy& strategy)
-    : Costs(cluster, layout, strategy, *ProfileOf(cluster.node.gpu),
-            FrameworkOf(strategy.framework, cluster.node.gpu, strategy.compiled, strategy.optimizer_sharding)) {}
-
 Costs::Costs(const plan::Cluster& cluster, const plan::Layout& layout, const plan::Strategy& strategy,
              const EfficiencyProfile& profile, const FrameworkProfile& framework)
     : cluster_(cluster),
@@ -183,10 +179,12 @@ std::vector<Term> Costs::ExplainMessage(Bytes bytes, bool scatter_gather, plan::
   return terms;
 }
 
-// Reduction kernels hold a few multiprocessors and their share of memory bandwidth: about 16 of 108 on A100, of 132 on
-// H100, which is what NCCL's default of 16 channels takes.
+// As measured; else reduction kernels hold a few multiprocessors and their share of memory bandwidth: about 16 of 108
+// on A100, of 132 on H100, which is what NCCL's default of 16 channels takes.
 Contention Costs::ContentionOf() const {
   constexpr double kChannels = 16;
+  if (profile_.overlap.compute > 0)
+    return {.compute = profile_.overlap.compute, .communication = profile_.overlap.communication};
   const double multiprocessors = cluster_.node.gpu.multiprocessors;
   return {.compute = multiprocessors > kChannels ? multiprocessors / (multiprocessors - kChannels) : 1,
           .communication = 1};

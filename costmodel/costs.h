@@ -27,9 +27,6 @@ namespace isochrone::costmodel {
 /// or NVMe bandwidth. A framework profile slows rates to the sustained clock and sets the least time of a kernel.
 class Costs {
  public:
-  /// With the profiles that the catalogue has for the cluster's GPU and the strategy's framework.
-  Costs(const plan::Cluster& cluster, const plan::Layout& layout, const plan::Strategy& strategy);
-  /// With given profiles.
   Costs(const plan::Cluster& cluster, const plan::Layout& layout, const plan::Strategy& strategy,
         const EfficiencyProfile& profile, const FrameworkProfile& framework);
 

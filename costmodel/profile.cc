@@ -61,6 +61,11 @@ MemoryCurve ReadMemory(const Json& json) {
   return curve;
 }
 
+OverlapCurve ReadOverlap(const Json& json) {
+  json.Allow({"compute", "communication", "source", "measured"});
+  return {json.At("compute").Number(1, 100), json.At("communication").Number(1, 100), ReadSource(json)};
+}
+
 nlohmann::ordered_json Written(const GemmCurve& c) {
   return {{"rate_over_peak", c.rate_over_peak},
           {"memory_over_peak", c.memory_over_peak},
@@ -100,7 +105,7 @@ nlohmann::ordered_json Written(const MemoryCurve& c) {
 
 EfficiencyProfile ReadProfile(const std::string& path) {
   const Json json = Json::File(path);
-  json.Allow({"name", "command", "gemm", "attention_forward", "attention_backward", "memory"});
+  json.Allow({"name", "command", "gemm", "attention_forward", "attention_backward", "memory", "overlap"});
   EfficiencyProfile profile;
   profile.name = json.At("name").String();
   profile.command = json.At("command").String();
@@ -112,18 +117,25 @@ EfficiencyProfile ReadProfile(const std::string& path) {
   profile.attention_forward = ReadAttention(json.At("attention_forward"));
   profile.attention_backward = ReadAttention(json.At("attention_backward"));
   profile.memory = ReadMemory(json.At("memory"));
+  if (json.Has("overlap")) profile.overlap = ReadOverlap(json.At("overlap"));
   return profile;
 }
 
 std::string Print(const EfficiencyProfile& profile) {
   nlohmann::ordered_json gemm;
   for (const auto& [dtype, curve] : profile.gemm) gemm[dtype] = Written(curve);
-  const nlohmann::ordered_json json = {{"name", profile.name},
-                                       {"command", profile.command},
-                                       {"gemm", gemm},
-                                       {"attention_forward", Written(profile.attention_forward)},
-                                       {"attention_backward", Written(profile.attention_backward)},
-                                       {"memory", Written(profile.memory)}};
+  nlohmann::ordered_json json = {{"name", profile.name},
+                                 {"command", profile.command},
+                                 {"gemm", gemm},
+                                 {"attention_forward", Written(profile.attention_forward)},
+                                 {"attention_backward", Written(profile.attention_backward)},
+                                 {"memory", Written(profile.memory)}};
+  if (profile.overlap.compute > 0) {
+    json["overlap"] = {{"compute", profile.overlap.compute},
+                       {"communication", profile.overlap.communication},
+                       {"source", profile.overlap.source.text},
+                       {"measured", profile.overlap.source.measured}};
+  }
   return json.dump(2) + "\n";
 }
 

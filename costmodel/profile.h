@@ -49,6 +49,12 @@ struct MemoryCurve {
   Source source;
 };
 
+/// How many times as long kernels take while products and all-reduces run beside each other; 0: not measured.
+struct OverlapCurve {
+  double compute = 0, communication = 0;
+  Source source;
+};
+
 /// What one GPU reaches of its data sheet. One file a GPU, `profiles/NAME.json` of the catalogue.
 struct EfficiencyProfile {
   std::string name;                       // the GPU that it was measured on
@@ -56,6 +62,7 @@ struct EfficiencyProfile {
   std::map<std::string, GemmCurve> gemm;  // by number format: "bf16" (also fp16), "fp8", …
   AttentionCurve attention_forward, attention_backward;
   MemoryCurve memory;
+  OverlapCurve overlap;
 };
 
 /// Reads a profile. Strict: a missing or unknown key, or a value out of range, throws Error.

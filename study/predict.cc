@@ -138,16 +138,18 @@ const std::vector<std::string>& FidelityNames() {
   return names;
 }
 
-costmodel::Costs CostsOf(const plan::Scenario& scenario, const std::optional<costmodel::FrameworkProfile>& framework) {
-  if (framework) {
-    return costmodel::Costs(scenario.cluster, plan::LayoutOf(scenario), scenario.strategy,
-                            *costmodel::ProfileOf(scenario.cluster.node.gpu), *framework);
-  }
-  return costmodel::Costs(scenario.cluster, plan::LayoutOf(scenario), scenario.strategy);
+costmodel::Costs CostsOf(const plan::Scenario& scenario, const PredictOptions& options) {
+  const plan::Strategy& strategy = scenario.strategy;
+  const plan::Gpu& gpu = scenario.cluster.node.gpu;
+  const auto profile = options.profile ? options.profile : costmodel::ProfileOf(gpu);
+  return {scenario.cluster, plan::LayoutOf(scenario), strategy, *profile,
+          options.framework
+              ? *options.framework
+              : costmodel::FrameworkOf(strategy.framework, gpu, strategy.compiled, strategy.optimizer_sharding)};
 }
 
 Prediction Predict(const plan::Scenario& scenario, const PredictOptions& options) {
-  const costmodel::Costs costs = CostsOf(scenario, options.framework);
+  const costmodel::Costs costs = CostsOf(scenario, options);
   Prediction p;
   p.scenario = scenario;
   p.fidelity = options.fidelity;

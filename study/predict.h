@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@ struct PredictOptions {
   bool timeline = false;
   sim::network::EngineChoice engine = sim::network::EngineChoice::kMaxMin;  // of the network fidelity
   std::optional<costmodel::FrameworkProfile> framework = {};                // in place of the catalogue's
+  std::shared_ptr<const costmodel::EfficiencyProfile> profile = {};         // of the GPU, in place of the catalogue's
   bool elsewhere = true;  // at network fidelity, also plays the other placement where this one shares links
 };
 
@@ -51,7 +53,6 @@ struct Prediction {
 Prediction Predict(const plan::Scenario& scenario, const PredictOptions& options = {});
 
 /// The prices that `Predict` uses, for explain.
-costmodel::Costs CostsOf(const plan::Scenario& scenario,
-                         const std::optional<costmodel::FrameworkProfile>& framework = {});
+costmodel::Costs CostsOf(const plan::Scenario& scenario, const PredictOptions& options = {});
 
 }  // namespace isochrone::study

@@ -28,6 +28,8 @@ struct CollectiveSample {
 ///   ,time_stats.all_reduce.min,…,size,collective,devices_per_node,max_devices_per_node   bytes, ms; medians; rows
 ///   whose
 ///       GPUs share a node
+///   collective,group,bytes,seconds…   bytes, s: of `isochrone calibrate --device cuda`
+/// Lines that start with # come before the header.
 ///
 /// `name` is used in messages. Throws Error for another header or a value that is no number.
 std::vector<CollectiveSample> ReadCollectiveTable(std::istream& in, const std::string& name, int group = 0);

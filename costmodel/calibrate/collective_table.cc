@@ -1,5 +1,6 @@
 #include <charconv>
 #include <istream>
+#include <map>
 
 #include "base/error.h"
 #include "costmodel/calibrate/collective_fit.h"
@@ -84,12 +85,33 @@ void AddStatisticsRow(const Rows& row, int, Samples& samples) {
   samples.push_back(sample);
 }
 
+/// Our own microbenchmarks.
+void AddOwnRow(const Rows& row, int, Samples& samples) {
+  static const std::map<std::string, CollectiveKind> kinds = {{"all_reduce", CollectiveKind::kAllReduce},
+                                                              {"all_gather", CollectiveKind::kAllGather},
+                                                              {"reduce_scatter", CollectiveKind::kReduceScatter},
+                                                              {"all_to_all", CollectiveKind::kAllToAll}};
+  const std::string& name = row.Text("collective");
+  const auto kind = kinds.find(name);
+  if (kind == kinds.end() && name != "message") {
+    throw Error(row.name + ", line " + std::to_string(row.line) + ", column collective", "\"" + name + "\" is none",
+                "all_reduce, all_gather, reduce_scatter, all_to_all or message");
+  }
+  CollectiveSample sample;
+  sample.message = kind == kinds.end();
+  if (!sample.message) sample.kind = kind->second;
+  sample.group = static_cast<int>(row.Number("group"));
+  sample.size = Bytes(row.Number("bytes"));
+  sample.time = Seconds(row.Number("seconds"));
+  samples.push_back(sample);
+}
+
 }  // namespace
 
 Samples ReadCollectiveTable(std::istream& in, const std::string& name, int group) {
   Rows row{name, {}, {}, 1};
   std::string line;
-  std::getline(in, line);
+  while (std::getline(in, line) && line.starts_with('#')) ++row.line;
   row.header = Split(line);
   auto add = AddNcclRow;
   if (row.header.front() == "size(B)") {
@@ -97,6 +119,8 @@ Samples ReadCollectiveTable(std::istream& in, const std::string& name, int group
     add = AddLookupRow;
   } else if (row.header.size() > 1 && row.header[1].rfind("time_stats.", 0) == 0) {
     add = AddStatisticsRow;
+  } else if (row.header.front() == "collective") {
+    add = AddOwnRow;
   } else if (row.header.front() != "framework") {
     throw Error(name, "has the unknown header \"" + line + "\"", "one of the tables that collective_fit.h lists");
   }

@@ -104,7 +104,7 @@ LinkFit FitLinkProfile(const LinkFitRequest& request) {
     }
   }
   if (!request.tables.empty()) sources["tables"] = FileNames(request.tables);
-  sources["command"] = "costmodel_tests \"[fit-links]\"";
+  sources["command"] = request.command;
   result.profile = PrintLinkProfile(profile, sources);
   return result;
 }

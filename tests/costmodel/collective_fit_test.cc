@@ -88,6 +88,24 @@ TEST_CASE("tables of collectives are read in their own units", "[collective]") {
   CHECK(messages[0].time.value == Approx(24e-6));
 }
 
+TEST_CASE("a table of calibrate --device cuda reads behind its first lines, kind by kind", "[collective]") {
+  std::istringstream own(
+      "# 8 x A GPU\n# 2026-03-01\ncollective,group,bytes,seconds,spread\n"
+      "all_reduce,8,1024,1e-05,1e-06\nall_to_all,4,4096,2e-05,0\nmessage,2,64,5e-06,0\n");
+  const auto rows = ReadCollectiveTable(own, "h100.links.csv");
+  REQUIRE(rows.size() == 3);
+  CHECK(rows[0].kind == plan::CollectiveKind::kAllReduce);
+  CHECK(rows[0].group == 8);
+  CHECK(rows[0].size == Bytes(1024));
+  CHECK(rows[0].time == Seconds(1e-5));
+  CHECK(rows[1].kind == plan::CollectiveKind::kAllToAll);
+  CHECK_FALSE(rows[1].message);
+  CHECK(rows[2].message);
+  std::istringstream wrong("# a line\ncollective,group,bytes,seconds\nall_reduces,8,1024,1e-05\n");
+  CHECK_THROWS_WITH(ReadCollectiveTable(wrong, "x.csv"),
+                    Catch::StartsWith("x.csv, line 3, column collective\n  \"all_reduces\" is none"));
+}
+
 TEST_CASE("a wrong table is refused with its place", "[collective]") {
   std::istringstream unknown("a,b\n1,2\n");
   CHECK_THROWS_WITH(ReadCollectiveTable(unknown, "x.csv"),
