@@ -160,6 +160,10 @@ PipelineEstimate EstimatePipeline(const ScheduleShape& shape, const StageTimes& 
       estimate.bubble = (theory.makespan - theory.ideal).value;
       break;
   }
+  if (shape.kind == ScheduleKind::kZbH2 || shape.kind == ScheduleKind::kZbAuto2p) {
+    const double span = (p - 1) * std::max(0.0, stages.forward + stages.input - 2 * stages.weight);
+    estimate.late = std::max(0.0, std::min(estimate.bubble, (p - 1) * stages.forward) - span);
+  }
   estimate.messages = times.message * MessagesWaitedFor(shape, times.mode);
   estimate.makespan = estimate.Sum();
   const bool overlapped = times.mode == MessageMode::kOverlapped;

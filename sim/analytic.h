@@ -12,6 +12,7 @@ struct PipelineEstimate {
   int busiest = 0;      // that rank
   double bubble = 0;    // fill and drain of a pipeline of equal stages and free messages
   double messages = 0;  // what messages add
+  double late = 0;      // how much the makespan exceeds the longest of the ranks' own spans, first start to last end
   bool exact = false;   // equals the event engine: equal stages, and a schedule with a closed form
   double Sum() const { return ideal + bubble + messages; }
 };
@@ -32,6 +33,9 @@ struct PipelineEstimate {
 ///   ZB-H1        4 (p − 1)                                          3 m + p − 4
 ///   ZB-H2        p − 1                                              2 m − p
 ///   zb_1p as ZB-H1, zb_2p as ZB-H2
+///
+/// late    of ZB-H2 and zb_2p, whose ranks' spans are shifted against each other: (p − 1)(F − max(0, F + I − 2 W)), or
+/// 0
 ///
 /// V and DualPipe orders, unless stages are equal, messages free and the theory exact: the longest of their order's
 /// paths (sim/order_paths.h).

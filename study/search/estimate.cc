@@ -111,6 +111,26 @@ double UntilBarrier(const PipelineTerms& pipeline, const StageTerms& stages, con
   return until;
 }
 
+/// One step after the other where no rank waits for all: of the rank that takes longest.
+double WithoutBarrier(const PipelineTerms& pipeline, const StageTerms& stages, const InFlight& in_flight,
+                      const StepTerms& step, const costmodel::Contention& contention, double& beside) {
+  const bool drains = Drains(pipeline.shape.kind);
+  double longest = 0, chain = 0;
+  for (std::size_t c = step.classes.size(); c-- > 0;) {
+    const RankClass& of = step.classes[c];
+    const Side side = SideOf(of, pipeline, stages, in_flight, contention);
+    chain = drains ? chain + side.slower * of.ranks : std::max(chain, side.slower);
+    const auto first = static_cast<std::size_t>(of.first_rank);
+    const double shifted = drains ? stages.backward_before[first] + stages.forward_before[first] : pipeline.late;
+    const double epilogue = of.to_tied + of.tied + of.to_barrier + of.barrier + of.after;
+    const double period = pipeline.makespan - shifted + chain + side.left + epilogue + of.prologue + of.gather;
+    if (period <= longest) continue;
+    longest = period;
+    beside = chain + side.left + of.gather;
+  }
+  return longest;
+}
+
 void AddUpStage(const plan::Strategy& strategy, const BlockShape& blocks, std::span<const LayerTerms> prices,
                 const plan::StageContent& stage, std::size_t s, StageTerms& into) {
   for (const plan::Section& section : stage.sections) {
@@ -176,7 +196,7 @@ PipelineTerms TermsOfPipeline(const plan::ScheduleShape& shape, const StageTerms
   times.message = message;
   times.mode = mode;
   const sim::PipelineEstimate e = sim::EstimatePipeline(shape, times, paths);
-  return {shape, message, mode, e.makespan, e.ideal, e.bubble, e.messages, e.busiest, e.exact};
+  return {shape, message, mode, e.makespan, e.ideal, e.bubble, e.messages, e.late, e.busiest, e.exact};
 }
 
 void ActivationBytes(const InFlight& in_flight, const StageTerms& stages, double message_buffers,
@@ -214,6 +234,14 @@ Estimate EstimateStep(const PipelineTerms& pipeline, const StageTerms& stages, c
   e.ideal = pipeline.ideal;
   e.bubble = pipeline.bubble;
   e.messages = pipeline.messages;
+  e.host = host;
+  if (!step.barrier) {
+    const double period = WithoutBarrier(pipeline, stages, in_flight, step, contention, e.data);
+    e.bubble -= pipeline.late;
+    e.around = period - e.ideal - e.bubble - e.messages - e.data;
+    e.step_time = period + host;
+    return e;
+  }
   const double until = UntilBarrier(pipeline, stages, in_flight, step, contention, e.data);
   double after = 0, barrier = 0, gather = 0;
   for (const RankClass& of : step.classes) {
@@ -224,7 +252,6 @@ Estimate EstimateStep(const PipelineTerms& pipeline, const StageTerms& stages, c
   }
   e.data += gather - after;
   e.around = until + barrier + gather - e.data;
-  e.host = host;
   e.step_time = pipeline.makespan + until + barrier + gather + host;
   return e;
 }

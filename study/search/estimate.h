@@ -32,6 +32,7 @@ struct PipelineTerms {
   double message = 0;  // seconds between stages
   plan::MessageMode mode = plan::MessageMode::kBlocking;
   double makespan = 0, ideal = 0, bubble = 0, messages = 0;  // seconds; the first is the sum of the others
+  double late = 0;                                           // seconds; sim/analytic.h
   int busiest = 0;
   bool exact = false;
 };
@@ -61,6 +62,12 @@ struct Estimate {
 /// else 0 lead_r  how much after the first it begins: Σ_{s<r} forward passes side_r  what gradient buckets beside the
 /// last backward pass add to it, by their queue and by the slower compute gather_r  what goes before its first forward
 /// pass: prologue, and parameters gathered beside the tasks before
+///
+/// Without the barrier (post-validation) steps follow each other rank by rank, and the slowest sets the pace:
+///
+///   step = max_r (span_r + side_r + epilogue_r + gather_r) + host,  span_r = pipeline − late − lag_r − lead_r
+///
+/// with lag_r and lead_r of GPipe, 1F1B and interleaved 1F1B; the ranks of the others have the same span.
 ///
 /// Everything but `memory`. Allocates nothing; the only path, whoever asks.
 Estimate EstimateStep(const PipelineTerms& pipeline, const StageTerms& stages, const InFlight& in_flight,

@@ -259,7 +259,8 @@ const StageCut& Evaluator::CutNow(const plan::Scenario& scenario) {
 
 double Evaluator::LeastPipelineTime(const plan::Scenario& scenario) {
   Refresh(scenario);
-  return Below(lane_->pipeline.makespan + lane_->prices->host);
+  const bool barrier = scenario.strategy.optimizer_barrier == plan::OptimizerBarrier::kGlobalNorm;
+  return Below(lane_->pipeline.makespan - (barrier ? 0 : lane_->pipeline.late) + lane_->prices->host);
 }
 
 StepTerms Evaluator::MakeStep(const plan::Scenario& scenario) {

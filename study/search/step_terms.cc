@@ -154,6 +154,7 @@ StepTerms TermsOfStep(const plan::Scenario& scenario, const StageCut& cut, const
   plan::AddStepWork(scenario, sample);
 
   StepTerms terms;
+  terms.barrier = sample.epilogue_barrier;
   for (std::size_t c = 0; c < classes.first.size(); ++c) {
     RankClass of;
     of.first_rank = classes.first[c];

@@ -28,6 +28,7 @@ struct RankClass {
 /// Of a whole layout: its classes, and which rank is in which.
 struct StepTerms {
   std::vector<RankClass> classes;
+  bool barrier = true;        // the gradient norm makes every rank wait for the last
   std::vector<double> state;  // [rank] bytes
 };
 

@@ -73,6 +73,21 @@ TEST_CASE("an update that waits for nobody shortens a zero-bubble step, to no le
   CHECK(Predict(scenario).metrics.step_time > validates.step_time);
 }
 
+TEST_CASE("the closed form prices both ways to wait for the gradient norm", "[predict]") {
+  for (int kind = 0; kind < static_cast<int>(plan::ScheduleKind::kText); ++kind) {
+    plan::Scenario s = plan::ReadScenario("published/korthikanti_175b_selective.json");
+    s.strategy.schedule = static_cast<plan::ScheduleKind>(kind);
+    s.strategy.chunks_per_rank = s.strategy.schedule == plan::ScheduleKind::kInterleaved1f1b ? 3 : 1;
+    s.model.tied_embeddings = false;
+    for (const auto barrier : {plan::OptimizerBarrier::kGlobalNorm, plan::OptimizerBarrier::kPostValidation}) {
+      s.strategy.optimizer_barrier = barrier;
+      const double estimate = Predict(s, {.fidelity = Fidelity::kAnalytic}).metrics.step_time.value;
+      INFO(plan::NameOf(s.strategy.schedule) << ", barrier " << static_cast<int>(barrier));
+      CHECK(estimate == Approx(Predict(s).metrics.step_time.value).epsilon(0.01));
+    }
+  }
+}
+
 TEST_CASE("twice the batch takes less than twice the time, and all of the bubble is paid once", "[predict]") {
   plan::Scenario scenario = plan::ReadScenario("published/korthikanti_175b_full.json");
   const plan::Metrics once = Predict(scenario).metrics;

@@ -43,6 +43,7 @@ inline std::string RandomSweep(std::mt19937& random, int most_axes, int most_nod
       {"offload_activations", R"(["none", "host"])"},
       {"attention", R"(["flash", "unfused"])"},
       {"gradient_dtype", R"(["fp32", "bf16"])"},
+      {"optimizer_barrier", R"(["global_norm", "post_validation"])"},
       {"fused_gradient_accumulation", "[true, false]"},
       {"framework", R"(["megatron_core", "megatron_deepspeed", "fsdp"])"},
   };
