@@ -8,11 +8,13 @@
 #include <numeric>
 #include <optional>
 
+#include "base/error.h"
 #include "base/statistics.h"
 #include "base/table.h"
 #include "base/text.h"
 #include "cli/answer_parts.h"
 #include "cli/answering.h"
+#include "cli/compare_trace.h"
 #include "cli/sample.h"
 #include "cli/verb.h"
 #include "executor/microbenchmark.h"
@@ -29,7 +31,7 @@ using nlohmann::ordered_json;
 
 struct Asked {
   std::vector<std::string> scenarios;
-  std::string profile;
+  std::string profile, trace, map;
   int steps = 4, turns = 15;
   std::size_t clock = 0;
   bool operations = false;
@@ -217,11 +219,29 @@ std::string JsonText(const std::vector<Line>& lines, const Asked& asked, const p
   return Printed(answer);
 }
 
+int CompareAll(const Asked& asked) {
+  if (asked.trace.empty() != asked.map.empty() || (!asked.trace.empty() && asked.scenarios.size() != 1))
+    throw Error("compare", "takes --trace and --map together, with one scenario", "docs/traces.md has an example");
+  if (!asked.trace.empty()) {
+    CompareWithTrace(asked.scenarios.front(), asked.trace, asked.map, asked.how);
+    return kAnswered;
+  }
+  const bool now = asked.profile.empty();
+  const plan::Samples samples = now ? SampledOps({}, "isochrone compare") : plan::ReadSamples(asked.profile);
+  std::vector<Line> lines;
+  for (const std::string& path : asked.scenarios) lines.push_back(Compare(path, now ? nullptr : &samples, asked));
+  const auto json = [&] { return JsonText(lines, asked, samples); };
+  Save(asked.how, Named(lines), json);
+  if (asked.how.json) std::fputs(json().c_str(), stdout);
+  else PrintText(lines, asked, samples);
+  return kAnswered;
+}
+
 }  // namespace
 
 Verb CompareVerb() {
   return {.name = "compare",
-          .summary = "predicted from ops measured alone, against the step measured as a whole",
+          .summary = "predicted against measured: a run on this machine, or what a profiler recorded elsewhere",
           .example = "isochrone compare scenarios/examples/byte_gpt_on_8_cpu_ranks.json",
           .declare = [](Options& options) {
             auto asked = std::make_shared<Asked>();
@@ -231,21 +251,14 @@ Verb CompareVerb() {
             options.Whole(asked->steps, "--steps", 1, 1'000'000, "training steps; the first is not measured");
             options.Whole(asked->turns, "--turns", 1, 1000, "of measuring ops and running, at least; medians count");
             options.Choice(asked->clock, "--clock", executor::ClockNames(), "as for run");
+            options.Text(
+                asked->trace, "--trace",
+                "in place of a run here, what a profiler recorded: PyTorch's JSON, Nsight Systems' SQLite or a "
+                "table of kernels, see docs/traces.md");
+            options.Text(asked->map, "--map", "with --trace: the file that says which kernels are which ops");
             options.Flag(asked->operations, "--operations", "op by op too, worst first");
             DeclareAnswering(options, asked->how);
-            return [asked] {
-              const bool now = asked->profile.empty();
-              const plan::Samples samples =
-                  now ? SampledOps({}, "isochrone compare") : plan::ReadSamples(asked->profile);
-              std::vector<Line> lines;
-              for (const std::string& path : asked->scenarios)
-                lines.push_back(Compare(path, now ? nullptr : &samples, *asked));
-              const auto json = [&] { return JsonText(lines, *asked, samples); };
-              Save(asked->how, Named(lines), json);
-              if (asked->how.json) std::fputs(json().c_str(), stdout);
-              else PrintText(lines, *asked, samples);
-              return kAnswered;
-            };
+            return [asked] { return CompareAll(*asked); };
           }};
 }
 

@@ -12,13 +12,17 @@ namespace isochrone::costmodel {
 
 namespace {
 
+/// A cell may stand in double quotes, which are then doubled inside it.
 std::vector<std::string> Cells(std::string line) {
   if (!line.empty() && line.back() == '\r') line.pop_back();
-  std::vector<std::string> cells;
-  std::size_t from = 0;
-  for (std::size_t to; (to = line.find(',', from)) != std::string::npos; from = to + 1)
-    cells.push_back(line.substr(from, to - from));
-  cells.push_back(line.substr(from));
+  std::vector<std::string> cells(1);
+  bool quoted = false;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (quoted && line[i] == '"' && i + 1 < line.size() && line[i + 1] == '"') cells.back() += line[i++];
+    else if (line[i] == '"' && (quoted || cells.back().empty())) quoted = !quoted;
+    else if (line[i] == ',' && !quoted) cells.emplace_back();
+    else cells.back() += line[i];
+  }
   return cells;
 }
 

@@ -5,7 +5,7 @@
 
 namespace isochrone::costmodel {
 
-/// A text table in memory: comma-separated, no quotes, # lines on top.
+/// A text table in memory: comma-separated, cells in double quotes where they hold a comma, # lines on top.
 struct Csv {
   std::string file;
   std::vector<std::string> comments, header;
