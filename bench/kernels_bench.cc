@@ -121,7 +121,7 @@ struct Heads {
     for (auto* x : {&q, &k, &v}) *x = Normal(length * kHidden);
     for (auto* x : {&out, &dq, &dk, &dv}) x->resize(length * kHidden);
     lse.resize(length * s.heads);
-    workspace.resize(AttentionWorkspace(s));
+    workspace.resize(AttentionWorkspace<float>(s));
   }
   void Forward() {
     Attention<float>(s, {}, 0.125f, q.data(), k.data(), v.data(), out.data(), lse.data(), workspace.data());

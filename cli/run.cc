@@ -25,7 +25,7 @@ void Interrupt(int) { interrupted = true; }
 struct Asked {
   std::string scenario, text;
   std::size_t clock = 0, device = 0;
-  int steps = 3, seed = 1;
+  int steps = 3, seed = 1, threads = 1;
   double learning_rate = 1e-3, memory_limit_gib = 0, timeout_s = 30;
   bool timeline = false;
   Answering how;
@@ -35,6 +35,7 @@ executor::RunOptions OptionsOf(const Asked& asked, const plan::Scenario& scenari
   executor::RunOptions options;
   options.clock = static_cast<executor::ClockKind>(asked.clock);
   options.steps = asked.steps;
+  options.threads = asked.threads;
   options.seed = static_cast<std::uint64_t>(asked.seed);
   options.adam.learning_rate = asked.learning_rate;
   options.memory_limit_bytes = asked.memory_limit_gib * kGibi;
@@ -107,6 +108,7 @@ Verb RunVerb() {
             options.Choice(
                 asked->clock, "--clock", executor::ClockNames(),
                 "virtual: ranks take turns and CPU time counts; wall: each rank has a core, as under mpirun");
+            options.Whole(asked->threads, "--threads", 1, 1024, "of each rank; several need --clock wall");
             options.Whole(asked->steps, "--steps", 1, 1'000'000, "training steps; the first is not measured");
             options.Whole(asked->seed, "--seed", 0, 1'000'000'000, "of weights, dropout and text");
             options.Text(asked->text, "--text", "a file to learn from, byte by byte; absent: random tokens");

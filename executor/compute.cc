@@ -15,7 +15,24 @@ namespace isochrone::executor {
 namespace {
 
 using kernels::Transpose;
-constexpr double kEpsilon = 1e-5;  // of normalisation, as PyTorch and Megatron-LM default to
+
+/// C = op(A) op(B) + beta C by the rank's threads: each a part of the longer side of C.
+template <class T>
+void SplitGemm(const Operands<T>& o, Transpose a_form, Transpose b_form, const plan::Gemm& g, const T* a, const T* b,
+               T beta, T* c) {
+  constexpr Index kLeast = 16;  // rows or columns, below which OpenBLAS has no full tiles
+  const Index lda = a_form == Transpose::kYes ? g.m : g.k, ldb = b_form == Transpose::kYes ? g.k : g.n;
+  const bool rows = g.m >= g.n;
+  o.workers->Split(rows ? g.m : g.n, kLeast, [&](Index begin, Index end, int) {
+    if (rows) {
+      const T* from = a + (a_form == Transpose::kYes ? begin : begin * lda);
+      kernels::Gemm<T>(a_form, b_form, end - begin, g.n, g.k, 1, from, lda, b, ldb, beta, c + begin * g.n, g.n);
+    } else {
+      const T* from = b + (b_form == Transpose::kYes ? begin * ldb : begin);
+      kernels::Gemm<T>(a_form, b_form, g.m, end - begin, g.k, 1, a, lda, from, ldb, beta, c + begin, g.n);
+    }
+  });
+}
 
 template <class T>
 class Computer {
@@ -25,18 +42,17 @@ class Computer {
   void operator()(const plan::Gemm& g) const {
     switch (g.role) {
       case plan::GemmRole::kLinear:
-        kernels::Gemm<T>(Transpose::kNo, Transpose::kYes, g.m, g.n, g.k, 1, o_.In(0), g.k, o_.In(1), g.k, 0, o_.Out(0),
-                         g.n);
-        if (o_.in.size() > 2) kernels::AddBias<T>(g.m, g.n, o_.Out(0), o_.In(2), o_.Out(0));
-        return;
+        SplitGemm<T>(o_, Transpose::kNo, Transpose::kYes, g, o_.In(0), o_.In(1), 0, o_.Out(0));
+        if (o_.in.size() < 3) return;
+        return o_.workers->Split(g.m, LeastRows(g.n), [&](Index begin, Index end, int) {
+          T* rows = o_.Out(0) + begin * g.n;
+          kernels::AddBias<T>(end - begin, g.n, rows, o_.In(2), rows);
+        });
       case plan::GemmRole::kLinearGradInput:
-        kernels::Gemm<T>(Transpose::kNo, Transpose::kNo, g.m, g.n, g.k, 1, o_.In(0), g.k, o_.In(1), g.n, 0, o_.Out(0),
-                         g.n);
-        return;
+        return SplitGemm<T>(o_, Transpose::kNo, Transpose::kNo, g, o_.In(0), o_.In(1), 0, o_.Out(0));
       case plan::GemmRole::kLinearGradWeight:
-        kernels::Gemm<T>(Transpose::kYes, Transpose::kNo, g.m, g.n, g.k, 1, o_.In(0), g.m, o_.In(1), g.n,
-                         g.accumulate ? T(1) : T(0), o_.Out(0), g.n);
-        return;
+        return SplitGemm<T>(o_, Transpose::kYes, Transpose::kNo, g, o_.In(0), o_.In(1), g.accumulate ? T(1) : T(0),
+                            o_.Out(0));
       default:
         return ComputeAttentionProduct<T>(g, o_);
     }
@@ -49,25 +65,7 @@ class Computer {
   void operator()(const plan::Elementwise& e) const { ComputeElementwise<T>(e, o_); }
 
   void operator()(const plan::Normalization& n) const {
-    const bool layer = n.kind == plan::NormKind::kLayer;
-    const T epsilon = static_cast<T>(kEpsilon);
-    if (n.pass == plan::Pass::kForward) {
-      T* statistics = o_.Out(1);
-      if (layer) {
-        kernels::LayerNorm<T>(n.rows, n.columns, epsilon, o_.In(0), o_.In(1), o_.In(2), o_.Out(0), statistics,
-                              statistics + n.rows);
-      } else {
-        kernels::RmsNorm<T>(n.rows, n.columns, epsilon, o_.In(0), o_.In(1), o_.Out(0), statistics);
-      }
-      return;
-    }
-    const T* statistics = o_.In(3);
-    if (layer) {
-      kernels::LayerNormBackward<T>(n.rows, n.columns, o_.In(1), o_.In(2), statistics, statistics + n.rows, o_.In(0),
-                                    o_.Out(0), o_.Out(1), o_.Out(2));
-    } else {
-      kernels::RmsNormBackward<T>(n.rows, n.columns, o_.In(1), o_.In(2), statistics, o_.In(0), o_.Out(0), o_.Out(1));
-    }
+    n.pass == plan::Pass::kForward ? Normalise(n) : NormaliseBackward(n);
   }
 
   void operator()(const plan::Embedding& e) const {
@@ -83,18 +81,22 @@ class Computer {
   /// vocabulary, backward has the softmax.
   void operator()(const plan::CrossEntropy& c) const {
     const Index first = c.columns * o_.rows.tensor_rank;
-    if (c.pass == plan::Pass::kForward) {
-      T* maximum = o_.Out(0);
-      kernels::LogitMax<T>(c.tokens, c.columns, o_.In(0), maximum);
-      kernels::LogitSums<T>(c.tokens, c.columns, first, o_.In(0), o_.Ids(1), maximum, maximum + c.tokens,
-                            maximum + 2 * c.tokens);
-      std::memcpy(o_.Out(1), o_.In(0), static_cast<std::size_t>(c.tokens * c.columns) * sizeof(T));
-      return;
-    }
-    const T* maximum = o_.In(2);
-    const std::vector<T> weight(static_cast<std::size_t>(c.tokens), static_cast<T>(o_.settings->token_weight));
-    kernels::CrossEntropyGradient<T>(c.tokens, c.columns, first, o_.In(0), o_.Ids(1), maximum, maximum + c.tokens,
-                                     weight.data(), o_.Out(0));
+    o_.workers->Split(c.tokens, LeastRows(c.columns), [&](Index begin, Index end, int) {
+      const Index rows = end - begin, at = begin * c.columns;
+      const std::int32_t* targets = o_.Ids(1) + begin;
+      if (c.pass == plan::Pass::kForward) {
+        T* maximum = o_.Out(0) + begin;
+        kernels::LogitMax<T>(rows, c.columns, o_.In(0) + at, maximum);
+        kernels::LogitSums<T>(rows, c.columns, first, o_.In(0) + at, targets, maximum, maximum + c.tokens,
+                              maximum + 2 * c.tokens);
+        std::memcpy(o_.Out(1) + at, o_.In(0) + at, static_cast<std::size_t>(rows * c.columns) * sizeof(T));
+        return;
+      }
+      const T* maximum = o_.In(2) + begin;
+      const std::vector<T> weight(static_cast<std::size_t>(rows), static_cast<T>(o_.settings->token_weight));
+      kernels::CrossEntropyGradient<T>(rows, c.columns, first, o_.In(0) + at, targets, maximum, maximum + c.tokens,
+                                       weight.data(), o_.Out(0) + at);
+    });
   }
 
   void operator()(const plan::GroupedGemm& g) const { ComputeGrouped<T>(g, o_); }
@@ -110,6 +112,39 @@ class Computer {
   void operator()(const plan::GradientNorm&) const { ISO_CHECK_NOTE(false, o_.op->name); }
 
  private:
+  static constexpr T kEpsilon = T(1e-5);  // of normalisation, as PyTorch and Megatron-LM default to
+
+  void Normalise(const plan::Normalization& n) const {
+    T *mean = o_.Out(1), *deviation = mean + (n.kind == plan::NormKind::kLayer ? n.rows : 0);
+    o_.workers->Split(n.rows, LeastRows(n.columns), [&](Index begin, Index end, int) {
+      const Index rows = end - begin, at = begin * n.columns;
+      if (n.kind == plan::NormKind::kLayer) {
+        kernels::LayerNorm<T>(rows, n.columns, kEpsilon, o_.In(0) + at, o_.In(1), o_.In(2), o_.Out(0) + at,
+                              mean + begin, deviation + begin);
+      } else {
+        kernels::RmsNorm<T>(rows, n.columns, kEpsilon, o_.In(0) + at, o_.In(1), o_.Out(0) + at, deviation + begin);
+      }
+    });
+  }
+
+  void NormaliseBackward(const plan::Normalization& n) const {
+    const T *mean = o_.In(3), *deviation = mean + (n.kind == plan::NormKind::kLayer ? n.rows : 0);
+    if (n.kind == plan::NormKind::kLayer) {
+      const std::array<T*, 2> sums = {o_.Out(1), o_.Out(2)};
+      return SplitSums<T>(o_, n.rows, n.columns, sums, [&](Index begin, Index end, const std::array<T*, 2>& mine) {
+        const Index at = begin * n.columns;
+        kernels::LayerNormBackward<T>(end - begin, n.columns, o_.In(1) + at, o_.In(2), mean + begin, deviation + begin,
+                                      o_.In(0) + at, o_.Out(0) + at, mine[0], mine[1]);
+      });
+    }
+    const std::array<T*, 1> sums = {o_.Out(1)};
+    SplitSums<T>(o_, n.rows, n.columns, sums, [&](Index begin, Index end, const std::array<T*, 1>& mine) {
+      const Index at = begin * n.columns;
+      kernels::RmsNormBackward<T>(end - begin, n.columns, o_.In(1) + at, o_.In(2), deviation + begin, o_.In(0) + at,
+                                  o_.Out(0) + at, mine[0]);
+    });
+  }
+
   [[noreturn]] void Missing(const char* what) const {
     throw Error("op " + o_.op->name + " of layer " + o_.program->name, std::string("the CPU does not run ") + what,
                 "predict this model, or run one of dense transformer layers");

@@ -62,26 +62,34 @@ kernels::AttentionShape ShapeOf(const plan::Attention& a) {
 
 }  // namespace
 
+/// Sequences are shared by the rank's threads, each with tiles of its own.
 template <class T>
 void ComputeAttention(const plan::Attention& a, const Operands<T>& o) {
-  const kernels::AttentionShape shape = ShapeOf(a);
+  const kernels::AttentionShape whole = ShapeOf(a);
   const kernels::AttentionMask mask{.causal = a.causal, .window = a.window};
   const T scale = static_cast<T>(1 / std::sqrt(static_cast<double>(a.qk_dim)));
   const Index key_at = a.heads * a.qk_dim, value_at = (a.heads + a.kv_heads) * a.qk_dim;
+  const Index tile = kernels::AttentionWorkspace<T>(whole), row = a.queries * a.heads;
   const Memory::Handle workspace =
       o.memory->Allocate(plan::BufferKind::kWorkspace,
-                         static_cast<std::size_t>(kernels::AttentionWorkspace(shape)) * sizeof(T), "attention");
-  T* tiles = workspace->As<T>();
-  if (a.pass == plan::Pass::kForward) {
-    const T* qkv = o.In(0);
-    kernels::Attention<T>(shape, mask, scale, qkv, qkv + key_at, qkv + value_at, o.Out(0), o.Out(1), tiles);
-    return;
-  }
-  const T *dout = o.In(0), *qkv = o.In(1), *out = o.In(2), *lse = o.In(3);
-  T* dqkv = o.Out(0);
-  std::memset(dqkv, 0, static_cast<std::size_t>(a.batch * a.queries * shape.query_pitch) * sizeof(T));
-  kernels::AttentionBackward<T>(shape, mask, scale, qkv, qkv + key_at, qkv + value_at, out, lse, dout, dqkv,
-                                dqkv + key_at, dqkv + value_at, tiles);
+                         static_cast<std::size_t>(o.workers->PartsOf(a.batch, 1) * tile) * sizeof(T), "attention");
+  const bool forward = a.pass == plan::Pass::kForward;
+  o.workers->Split(a.batch, 1, [&](Index begin, Index end, int part) {
+    kernels::AttentionShape shape = whole;
+    shape.batch = end - begin;
+    T* tiles = workspace->template As<T>() + part * tile;
+    const Index packed = begin * a.queries * shape.query_pitch, dense = begin * row * a.qk_dim;
+    const T* qkv = o.In(forward ? 0 : 1) + packed;
+    if (forward) {
+      kernels::Attention<T>(shape, mask, scale, qkv, qkv + key_at, qkv + value_at, o.Out(0) + dense,
+                            o.Out(1) + begin * row, tiles);
+      return;
+    }
+    T* dqkv = o.Out(0) + packed;
+    std::memset(dqkv, 0, static_cast<std::size_t>(shape.batch * a.queries * shape.query_pitch) * sizeof(T));
+    kernels::AttentionBackward<T>(shape, mask, scale, qkv, qkv + key_at, qkv + value_at, o.In(2) + dense,
+                                  o.In(3) + begin * row, o.In(0) + dense, dqkv, dqkv + key_at, dqkv + value_at, tiles);
+  });
 }
 
 template <class T>

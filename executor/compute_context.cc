@@ -94,7 +94,8 @@ class ContextAttention {
   }
   Memory::Handle WorkspaceOf(const kernels::AttentionShape& shape) const {
     return o_.memory->Allocate(plan::BufferKind::kWorkspace,
-                               static_cast<std::size_t>(kernels::AttentionWorkspace(shape)) * sizeof(T), "attention");
+                               static_cast<std::size_t>(kernels::AttentionWorkspace<T>(shape)) * sizeof(T),
+                               "attention");
   }
 
   void Forward(bool ring) const {

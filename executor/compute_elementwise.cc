@@ -71,6 +71,18 @@ void RotaryInPlace(const Operands<T>& o, Index tokens, T* qkv, bool backward) {
          o.settings->sine.data(), qkv);
 }
 
+/// body(first element, rows) for the parts that the rank's threads take.
+template <class T, class Body>
+void SplitRows(const plan::Elementwise& e, const Operands<T>& o, Body body) {
+  o.workers->Split(e.rows, LeastRows(e.columns),
+                   [&](Index begin, Index end, int) { body(begin * e.columns, end - begin); });
+}
+
+template <class T>
+void SplitAdd(const plan::Elementwise& e, const Operands<T>& o, const T* a, const T* b) {
+  SplitRows<T>(e, o, [&](Index at, Index rows) { kernels::Add<T>(rows * e.columns, a + at, b + at, o.Out(0) + at); });
+}
+
 template <class T>
 void Forward(const plan::Elementwise& e, const Operands<T>& o) {
   const Index n = e.rows * e.columns;
@@ -79,19 +91,26 @@ void Forward(const plan::Elementwise& e, const Operands<T>& o) {
     case ElementwiseKind::kBiasGelu:
     case ElementwiseKind::kSquaredRelu:
     case ElementwiseKind::kSilu:
-      return kernels::Activate<T>(ActivationOf(e.kind), e.rows, e.columns, o.In(0), o.in.size() > 1 ? o.In(1) : nullptr,
-                                  o.Out(0));
+      return SplitRows<T>(e, o, [&](Index at, Index rows) {
+        kernels::Activate<T>(ActivationOf(e.kind), rows, e.columns, o.In(0) + at, o.in.size() > 1 ? o.In(1) : nullptr,
+                             o.Out(0) + at);
+      });
     case ElementwiseKind::kSwiglu:
     case ElementwiseKind::kGeglu:
-      return kernels::GatedActivate<T>(GateOf(e.kind), e.rows, e.columns, 2 * e.columns, o.In(0), o.In(0) + e.columns,
-                                       nullptr, nullptr, o.Out(0));
+      return SplitRows<T>(e, o, [&](Index at, Index rows) {
+        const T* gate = o.In(0) + 2 * at;
+        kernels::GatedActivate<T>(GateOf(e.kind), rows, e.columns, 2 * e.columns, gate, gate + e.columns, nullptr,
+                                  nullptr, o.Out(0) + at);
+      });
     case ElementwiseKind::kDropout:
       return DropoutForward<T>(e, o, nullptr, nullptr);
     case ElementwiseKind::kBiasDropoutAdd: {
       const bool bias = o.in.size() > 2;
       if (o.settings->model->dropout > 0) return DropoutForward<T>(e, o, bias ? o.In(1) : nullptr, o.In(bias ? 2 : 1));
-      kernels::AddBias<T>(e.rows, e.columns, o.In(0), o.In(1), o.Out(0));
-      return kernels::Add<T>(n, o.Out(0), o.In(2), o.Out(0));
+      return SplitRows<T>(e, o, [&](Index at, Index rows) {
+        kernels::AddBias<T>(rows, e.columns, o.In(0) + at, o.In(1), o.Out(0) + at);
+        kernels::Add<T>(rows * e.columns, o.Out(0) + at, o.In(2) + at, o.Out(0) + at);
+      });
     }
     case ElementwiseKind::kCopy: {  // this tensor rank's part of rows that all of them hold
       const Index first = o.rows.tensor_rank * n;
@@ -100,7 +119,7 @@ void Forward(const plan::Elementwise& e, const Operands<T>& o) {
     }
     case ElementwiseKind::kAdd: {
       if (o.in.size() == 4) return ComputeAttentionMerge<T>(o);
-      if (o.InBuffer(1).kind != plan::BufferKind::kParameter) return kernels::Add<T>(n, o.In(0), o.In(1), o.Out(0));
+      if (o.InBuffer(1).kind != plan::BufferKind::kParameter) return SplitAdd<T>(e, o, o.In(0), o.In(1));
       std::memcpy(o.Out(0), o.In(0), static_cast<std::size_t>(n) * sizeof(T));
       return ForEachRun(o, e.rows, [&](Index row, Index length, Index, Index position) {
         kernels::AddPositions<T>(1, length, e.columns, position, o.In(1), o.Out(0) + row * e.columns);
@@ -124,18 +143,28 @@ void Backward(const plan::Elementwise& e, const Operands<T>& o) {
     case ElementwiseKind::kBiasGelu:
     case ElementwiseKind::kSquaredRelu:
     case ElementwiseKind::kSilu:
-      return kernels::ActivateBackward<T>(ActivationOf(e.kind), e.rows, e.columns, o.In(1),
-                                          o.in.size() > 2 ? o.In(2) : nullptr, o.In(0), o.Out(0));
+      return SplitRows<T>(e, o, [&](Index at, Index rows) {
+        kernels::ActivateBackward<T>(ActivationOf(e.kind), rows, e.columns, o.In(1) + at,
+                                     o.in.size() > 2 ? o.In(2) : nullptr, o.In(0) + at, o.Out(0) + at);
+      });
     case ElementwiseKind::kSwiglu:
     case ElementwiseKind::kGeglu:
-      return kernels::GatedActivateBackward<T>(GateOf(e.kind), e.rows, e.columns, 2 * e.columns, o.In(1),
-                                               o.In(1) + e.columns, nullptr, nullptr, o.In(0), o.Out(0),
-                                               o.Out(0) + e.columns);
+      return SplitRows<T>(e, o, [&](Index at, Index rows) {
+        const T* gate = o.In(1) + 2 * at;
+        T* d_gate = o.Out(0) + 2 * at;
+        kernels::GatedActivateBackward<T>(GateOf(e.kind), rows, e.columns, 2 * e.columns, gate, gate + e.columns,
+                                          nullptr, nullptr, o.In(0) + at, d_gate, d_gate + e.columns);
+      });
     case ElementwiseKind::kDropout:
     case ElementwiseKind::kBiasDropoutAdd:
       return DropoutGradient<T>(e, o);
     case ElementwiseKind::kBias: {
-      if (o.OutBuffer(0).shape.size() == 1) return kernels::BiasGradient<T>(e.rows, e.columns, o.In(0), o.Out(0));
+      if (o.OutBuffer(0).shape.size() == 1) {
+        const std::array<T*, 1> sums = {o.Out(0)};
+        return SplitSums<T>(o, e.rows, e.columns, sums, [&](Index begin, Index end, const std::array<T*, 1>& mine) {
+          kernels::BiasGradient<T>(end - begin, e.columns, o.In(0) + begin * e.columns, mine[0]);
+        });
+      }
       return ForEachRun(o, e.rows, [&](Index row, Index length, Index, Index position) {
         kernels::AddPositionsBackward<T>(1, length, e.columns, position, o.In(0) + row * e.columns, o.Out(0));
       });
@@ -148,7 +177,7 @@ void Backward(const plan::Elementwise& e, const Operands<T>& o) {
       return;
     }
     case ElementwiseKind::kAdd:
-      return kernels::Add<T>(n, o.In(0), o.In(1), o.Out(0));
+      return SplitAdd<T>(e, o, o.In(0), o.In(1));
     case ElementwiseKind::kRope:
       std::memcpy(o.Out(0), o.In(0), static_cast<std::size_t>(n) * sizeof(T));
       return RotaryInPlace(o, e.rows, o.Out(0), true);

@@ -45,9 +45,6 @@ void RowProducts(Index rows, Index columns, const T* a, const T* b, T* sums) {
 bool IsGated(plan::ElementwiseKind kind) {
   return kind == plan::ElementwiseKind::kSwiglu || kind == plan::ElementwiseKind::kGeglu;
 }
-kernels::Gate GateOf(plan::ElementwiseKind kind) {
-  return kind == plan::ElementwiseKind::kSwiglu ? kernels::Gate::kSwiGlu : kernels::Gate::kGeGlu;
-}
 
 template <class T>
 void Activate(plan::ElementwiseKind kind, Index rows, Index width, const T* x, T* y) {

@@ -1,14 +1,19 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <vector>
 
 #include "executor/memory.h"
 #include "executor/positions.h"
 #include "executor/routing.h"
+#include "executor/workers.h"
 #include "kernels/activation.h"
 #include "kernels/types.h"
+#include "kernels/vector.h"
 #include "plan/program.h"
 #include "plan/scenario.h"
 
@@ -44,8 +49,9 @@ struct Operands {
   bool backward = false;             // the op belongs to a backward pass
   const Routing* routing = nullptr;  // of this microbatch, where the model has experts
   std::vector<void*> in, out;
-  std::vector<bool> fresh;   // [out] made for this op; else another op of the pass has written part of it
-  Memory* memory = nullptr;  // for workspaces of kernels
+  std::vector<bool> fresh;     // [out] made for this op; else another op of the pass has written part of it
+  Memory* memory = nullptr;    // for workspaces of kernels
+  Workers* workers = nullptr;  // the rank's threads
 
   const T* In(std::size_t i) const { return static_cast<const T*>(in.at(i)); }
   const std::int32_t* Ids(std::size_t i) const { return static_cast<const std::int32_t*>(in.at(i)); }
@@ -55,6 +61,14 @@ struct Operands {
     return program->buffers[static_cast<std::size_t>(op->out.at(i))];
   }
 };
+
+/// Fewest rows of a part that is worth a thread: it takes some microseconds, where a thread takes one to come.
+inline Index LeastRows(Index columns) { return 16384 / std::max<Index>(columns, 1) + 1; }
+
+/// Rows in parts, of which each adds to `width` sums: body(begin, end, sums of the part). What the first part adds goes
+/// to `sums`; the others have arrays of their own, which are added to them at the end.
+template <class T, std::size_t N, class Body>
+void SplitSums(const Operands<T>& o, Index rows, Index width, const std::array<T*, N>& sums, Body body);
 
 /// Carries out a compute op. Collectives, messages and the step's own ops are the rank's business (rank.h).
 /// Throws Error for an op that the CPU has no arithmetic for.
@@ -93,5 +107,26 @@ void ComputeWeightedActivation(const plan::Elementwise& op, const Operands<T>& o
 /// The kernel's name of an activation without gate, and of one with.
 kernels::Activation ActivationOf(plan::ElementwiseKind kind);
 kernels::Gate GateOf(plan::ElementwiseKind kind);
+
+template <class T, std::size_t N, class Body>
+void SplitSums(const Operands<T>& o, Index rows, Index width, const std::array<T*, N>& sums, Body body) {
+  const Index least = LeastRows(width), of_all = static_cast<Index>(N) * width;
+  const Index apart = (o.workers->PartsOf(rows, least) - 1) * of_all;
+  const std::size_t bytes = static_cast<std::size_t>(apart) * sizeof(T);
+  const Memory::Handle block =
+      apart > 0 ? o.memory->Allocate(plan::BufferKind::kWorkspace, bytes, o.op->name) : Memory::Handle();
+  T* others = apart > 0 ? block->template As<T>() : nullptr;
+  if (apart > 0) std::memset(others, 0, bytes);
+  o.workers->Split(rows, least, [&](Index begin, Index end, int part) {
+    std::array<T*, N> mine = sums;
+    for (std::size_t i = 0; part > 0 && i < N; ++i)
+      mine[i] = others + (part - 1) * of_all + static_cast<Index>(i) * width;
+    body(begin, end, mine);
+  });
+  for (Index at = 0; at < apart; at += width) {
+    T* sum = sums[static_cast<std::size_t>(at / width) % N];
+    kernels::Add<T>(width, sum, others + at, sum);
+  }
+}
 
 }  // namespace isochrone::executor

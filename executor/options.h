@@ -23,6 +23,7 @@ TokenSource TextTokens(std::uint64_t seed, const std::string& text, std::int64_t
 
 struct RunOptions {
   ClockKind clock = ClockKind::kVirtual;
+  int threads = 1;  // of each rank; several need the wall clock
   int steps = 3;
   std::uint64_t seed = 1;
   TokenSource tokens;

@@ -36,7 +36,8 @@ Rank<T>::Rank(const RunPlan& run, int rank, Communicator<T>& communicator, Clock
       communicator_(communicator),
       clock_(clock),
       progress_(std::move(progress)),
-      memory_(options_.memory_limit_bytes) {
+      memory_(options_.memory_limit_bytes),
+      workers_(options_.threads) {
   const plan::Model& model = scenario_.model;
   settings_.model = &model;
   settings_.strategy = &scenario_.strategy;

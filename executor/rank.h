@@ -128,6 +128,7 @@ class Rank {
   Clock& clock_;
   std::function<void()> progress_;
   Memory memory_;
+  Workers workers_;
   OpSettings<T> settings_;
   std::map<plan::Group, Team> teams_;
   Walk walk_{*this};

@@ -72,7 +72,9 @@ void SumSteps(const std::vector<RankReport>& ranks, std::size_t steps, RunResult
 
 RunPlan PrepareRun(const plan::Scenario& scenario, const plan::Plan& plan, const RunOptions& options) {
   CheckSupported(scenario);
-  ISO_CHECK(options.steps > 0 && options.tokens);
+  ISO_CHECK(options.steps > 0 && options.tokens && options.threads > 0);
+  if (options.threads > 1 && options.clock == ClockKind::kVirtual)
+    throw Error("a rank of " + std::to_string(options.threads) + " threads", "has no virtual time", "use --clock wall");
   kernels::SetGemmThreads(1);
   RunPlan run{&scenario, &plan, &options, {}, {}, nullptr};
   for (const plan::LayerProgram& program : plan.programs) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "base/error.h"
 #include "executor/rank.h"
@@ -230,7 +231,12 @@ void Rank<T>::LocalNorm() {
     const double ranks = p->expert ? l.Edp() : l.dp * l.cp * (p->sharded ? 1 : l.tp);
     const double copies =
         ranks * plan_.schedule.placement.directions * static_cast<double>(p->owned) / static_cast<double>(p->padded);
-    squared_norm_ += kernels::SquaredNorm<T>(p->owned, p->OwnedGradient()) / copies;
+    const T* gradient = p->OwnedGradient();
+    std::vector<double> parts(static_cast<std::size_t>(workers_.Threads()), 0.0);
+    workers_.Split(p->owned, LeastRows(1), [&](Index begin, Index end, int part) {
+      parts[static_cast<std::size_t>(part)] = kernels::SquaredNorm<T>(end - begin, gradient + begin);
+    });
+    squared_norm_ += std::accumulate(parts.begin(), parts.end(), 0.0) / copies;
   }
 }
 
@@ -246,8 +252,10 @@ void Rank<T>::Update() {
   for (Parameter<T>* p : Parameters()) {
     kernels::AdamWOptions adam = options_.adam;
     if (!p->decays) adam.weight_decay = 0;
-    kernels::AdamW<T>(p->owned, step_ + 1, adam, scale, p->OwnedGradient(), p->OwnedValue(),
-                      p->first_moment->template As<T>(), p->second_moment->template As<T>());
+    workers_.Split(p->owned, LeastRows(1), [&](Index begin, Index end, int) {
+      kernels::AdamW<T>(end - begin, step_ + 1, adam, scale, p->OwnedGradient() + begin, p->OwnedValue() + begin,
+                        p->first_moment->template As<T>() + begin, p->second_moment->template As<T>() + begin);
+    });
   }
   const bool last = step_ + 1 == options_.steps;
   if (!(last && options_.keep_tensors)) ZeroGradients();

@@ -101,6 +101,7 @@ Operands<T> Rank<T>::OperandsOf(const Layer& layer, Frame& frame, const plan::Op
   o.program = layer.program;
   o.settings = &settings_;
   o.memory = &memory_;
+  o.workers = &workers_;
   o.routing = RoutingAt(microbatch);
   o.backward = phase != Phase::kForward && phase != Phase::kRecompute;
   const Index tokens = scenario_.batch.microbatch * settings_.positions.Local();

@@ -43,17 +43,19 @@ Matrix<Compute<T>> Rows(Index rows, Index columns, const T* from, Index pitch, C
 
 template <class C>
 struct Buffers {
+  Index pitch;  // of rows of scores
   C *scores, *dscores, *accumulated, *max, *sum, *delta, *queries, *douts, *keys, *values;
 
-  Buffers(const AttentionShape& s, C* w) {
+  Buffers(const AttentionShape& s, C* w) : pitch(std::min(kKeyTile, s.keys)) {
     const auto take = [&w](Index n) { return std::exchange(w, w + n); };
-    scores = take(kQueryTile * kKeyTile);
-    dscores = take(kQueryTile * kKeyTile);
+    const Index tile = std::min(kQueryTile, s.queries) * pitch;
+    scores = take(tile);
+    dscores = take(tile);
     accumulated = take(kQueryTile * s.head_size);
     max = take(kQueryTile);
     sum = take(kQueryTile);
     delta = take(s.queries);
-    queries = take(kQueryTile * s.head_size);
+    queries = take(kQueryTile * s.head_size);  // from here on only where rows are converted
     douts = take(kQueryTile * s.head_size);
     keys = take(kKeyTile * s.head_size);
     values = take(kKeyTile * s.head_size);
@@ -65,7 +67,7 @@ template <class C>
 ISO_VECTORISED void SoftmaxTile(const AttentionShape& s, const AttentionMask& mask, Index query, Index rows, Index key,
                                 Index columns, Buffers<C>& w) {
   for (Index r = 0; r < rows; ++r) {
-    C* row = w.scores + r * kKeyTile;
+    C* row = w.scores + r * w.pitch;
     const Index first = std::clamp<Index>(mask.First(query + r, s.keys) - key, 0, columns);
     const Index last = std::clamp<Index>(mask.Last(query + r, s.keys) - key, 0, columns);
     std::fill(row, row + first, C(0));
@@ -108,7 +110,7 @@ template <class C>
 ISO_VECTORISED void GradientTile(const AttentionShape& s, const AttentionMask& mask, C scale, Index query, Index rows,
                                  Index key, Index columns, const C* lse, Buffers<C>& w) {
   for (Index r = 0; r < rows; ++r) {
-    C *p = w.scores + r * kKeyTile, *ds = w.dscores + r * kKeyTile;
+    C *p = w.scores + r * w.pitch, *ds = w.dscores + r * w.pitch;
     const Index first = std::clamp<Index>(mask.First(query + r, s.keys) - key, 0, columns);
     const Index last = std::clamp<Index>(mask.Last(query + r, s.keys) - key, 0, columns);
     const C row_lse = lse[r * s.heads], delta = w.delta[query + r];
@@ -153,9 +155,9 @@ void Head(const AttentionShape& s, const AttentionMask& mask, Compute<T> scale, 
       const auto k_tile = Rows(columns, size, k + key * s.key_pitch, s.key_pitch, w.keys);
       const auto v_tile = Rows(columns, size, v + key * s.key_pitch, s.key_pitch, w.values);
       Gemm<C>(Transpose::kNo, Transpose::kYes, rows, columns, size, scale, q_tile.data, q_tile.pitch, k_tile.data,
-              k_tile.pitch, 0, w.scores, kKeyTile);
+              k_tile.pitch, 0, w.scores, w.pitch);
       SoftmaxTile(s, mask, query, rows, key, columns, w);
-      Gemm<C>(Transpose::kNo, Transpose::kNo, rows, size, columns, 1, w.scores, kKeyTile, v_tile.data, v_tile.pitch, 1,
+      Gemm<C>(Transpose::kNo, Transpose::kNo, rows, size, columns, 1, w.scores, w.pitch, v_tile.data, v_tile.pitch, 1,
               w.accumulated, size);
     }
     FinishTile(s, rows, w, out + query * s.heads * size, lse + query * s.heads);
@@ -181,16 +183,16 @@ void HeadBackward(const AttentionShape& s, const AttentionMask& mask, Compute<T>
       const auto k_tile = Rows(columns, size, k + key * s.key_pitch, s.key_pitch, w.keys);
       const auto v_tile = Rows(columns, size, v + key * s.key_pitch, s.key_pitch, w.values);
       Gemm<C>(no, yes, rows, columns, size, scale, q_tile.data, q_tile.pitch, k_tile.data, k_tile.pitch, 0, w.scores,
-              kKeyTile);
+              w.pitch);
       Gemm<C>(no, yes, rows, columns, size, 1, dout_tile.data, dout_tile.pitch, v_tile.data, v_tile.pitch, 0, w.dscores,
-              kKeyTile);
+              w.pitch);
       GradientTile(s, mask, scale, query, rows, key, columns, lse + query * s.heads, w);
-      Gemm<C>(yes, no, columns, size, rows, 1, w.scores, kKeyTile, dout_tile.data, dout_tile.pitch, 1,
+      Gemm<C>(yes, no, columns, size, rows, 1, w.scores, w.pitch, dout_tile.data, dout_tile.pitch, 1,
               dv + key * s.key_pitch, s.key_pitch);
-      Gemm<C>(no, no, rows, size, columns, 1, w.dscores, kKeyTile, k_tile.data, k_tile.pitch, 1,
+      Gemm<C>(no, no, rows, size, columns, 1, w.dscores, w.pitch, k_tile.data, k_tile.pitch, 1,
               dq + query * s.query_pitch, s.query_pitch);
-      Gemm<C>(yes, no, columns, size, rows, 1, w.dscores, kKeyTile, q_tile.data, q_tile.pitch, 1,
-              dk + key * s.key_pitch, s.key_pitch);
+      Gemm<C>(yes, no, columns, size, rows, 1, w.dscores, w.pitch, q_tile.data, q_tile.pitch, 1, dk + key * s.key_pitch,
+              s.key_pitch);
     }
   }
 }
@@ -208,8 +210,11 @@ void ForEachHead(const AttentionShape& s, Body body) {
 
 }  // namespace
 
+template <class T>
 Index AttentionWorkspace(const AttentionShape& s) {
-  return 2 * kQueryTile * kKeyTile + (3 * kQueryTile + 2 * kKeyTile) * s.head_size + 2 * kQueryTile + s.queries;
+  const Index converted = std::is_same_v<T, Compute<T>> ? 0 : 2 * (kQueryTile + kKeyTile) * s.head_size;
+  return 2 * std::min(kQueryTile, s.queries) * std::min(kKeyTile, s.keys) + kQueryTile * s.head_size + 2 * kQueryTile +
+         s.queries + converted;
 }
 
 template <class T>
@@ -249,6 +254,7 @@ ISO_VECTORISED void MergeAttention(Index rows, Index head_size, T* out, Compute<
 }
 
 #define ISO_ATTENTION(T)                                                                                             \
+  template Index AttentionWorkspace<T>(const AttentionShape&);                                                       \
   template void Attention<T>(const AttentionShape&, AttentionMask, Compute<T>, const T*, const T*, const T*, T*,     \
                              Compute<T>*, Compute<T>*);                                                              \
   template void AttentionBackward<T>(const AttentionShape&, AttentionMask, Compute<T>, const T*, const T*, const T*, \

@@ -29,7 +29,7 @@ struct AttentionShape {
 ///   lse[b,i,a] = log sum_j e^(scale q[b,i,a] . k[b,j])
 ///
 /// lse        (B, Sq, A)  kept for the backward pass and for merging; -infinity (and out 0) where nothing is visible
-/// workspace  AttentionWorkspace(shape) elements
+/// workspace  AttentionWorkspace<T>(shape) elements
 /// Source     Dao, "FlashAttention-2", arXiv:2307.08691, algorithm 1.
 template <class T>
 void Attention(const AttentionShape& shape, AttentionMask mask, Compute<T> scale, const T* q, const T* k, const T* v,
@@ -49,6 +49,7 @@ void AttentionBackward(const AttentionShape& shape, AttentionMask mask, Compute<
                        Compute<T>* dv, Compute<T>* workspace);
 
 /// Elements of workspace that Attention and AttentionBackward need.
+template <class T>
 Index AttentionWorkspace(const AttentionShape& shape);
 
 /// Joins attention over two disjoint sets of keys, in place in the first.

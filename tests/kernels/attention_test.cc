@@ -26,7 +26,7 @@ struct Heads {
     for (T& x : q) x *= 3;  // uneven probabilities
     out.resize(s.batch * s.queries * s.heads * s.head_size);
     lse.resize(s.batch * s.queries * s.heads);
-    workspace.resize(AttentionWorkspace(shape));
+    workspace.resize(AttentionWorkspace<Bf16>(shape));  // enough for every storage type
   }
 
   void Fused() {

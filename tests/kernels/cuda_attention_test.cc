@@ -41,7 +41,7 @@ TEMPLATE_TEST_CASE("tiled attention on a GPU equals its twin, forward and backwa
     const Index outs = c.Rows() * c.shape.head_size;
     const std::vector<float> q = draw.Values<T>(c.QueryElements()), k = draw.Values<T>(c.KeyElements());
     const std::vector<float> v = draw.Values<T>(c.KeyElements()), dout = draw.Values<T>(outs);
-    std::vector<float> out(outs), lse(c.Rows()), workspace(AttentionWorkspace(c.shape));
+    std::vector<float> out(outs), lse(c.Rows()), workspace(AttentionWorkspace<float>(c.shape));
     Attention<float>(c.shape, c.mask, c.scale, q.data(), k.data(), v.data(), out.data(), lse.data(), workspace.data());
     Guarded<T> device_q(q, c.aligned), device_k(k, c.aligned), device_v(v, c.aligned), device_out(outs, c.aligned);
     Guarded<float> device_lse(c.Rows(), c.aligned);
