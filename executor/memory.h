@@ -14,8 +14,9 @@
 namespace isochrone::executor {
 
 /// One rank's memory: every block is counted by kind while it lives. Freed blocks are kept for the next of the same
-/// size, so that a step does not pay for fresh pages again. Used by the rank's own thread; blocks that travel to
-/// another rank are copied there.
+/// size, so that a step does not pay for fresh pages again, but never more of them than leaves the rank within the most
+/// that has lived at once: what it holds of the heap is what it counts. Used by the rank's own thread; blocks that
+/// travel to another rank are copied there.
 class Memory {
  public:
   /// limit  bytes that may live at once; 0: no limit
@@ -57,8 +58,11 @@ class Memory {
 
  private:
   void Free(Block& block);
+  /// Gives spare blocks back, largest first, until `size` more bytes fit beside what is held.
+  void MakeRoom(double size);
 
   MemoryCount count_;
+  double spare_bytes_ = 0;
   std::map<std::size_t, std::vector<void*>> spare_;
 };
 

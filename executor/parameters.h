@@ -43,7 +43,7 @@ struct Parameter {
   Index first_owned = 0, owned = 0;                             // what this rank's optimizer updates, padding included
   Memory::Handle value, gradient, first_moment, second_moment;  // moments hold `owned` elements
   Memory::Handle value_share, gradient_share;
-  Memory::Handle reduced;                   // this microbatch's gradient over all ranks, on its way to gradient_share
+  bool reduced = false;  // this pass's gradient is added up over all ranks where this rank's share of it lies
   int value_users = 0, gradient_users = 0;  // passes that need the whole now
 
   Index Count() const { return rows * columns; }

@@ -84,10 +84,10 @@ void Rank<T>::LeaveLayer(const Layer& layer, Phase phase) {
   for (Parameter<T>* p : layer.uses) {
     if (phase != Phase::kBackwardWeight && p->value_share && --p->value_users == 0) p->value.reset();
     if (!p->gradient_share || (phase != Phase::kBackward && phase != Phase::kBackwardWeight)) continue;
-    ISO_CHECK_NOTE(p->reduced != nullptr, p->key);
+    ISO_CHECK_NOTE(p->reduced, p->key);
     T* share = p->gradient_share->template As<T>();
-    kernels::Add<T>(p->owned, share, p->reduced->template As<T>(), share);
-    p->reduced.reset();
+    kernels::Add<T>(p->owned, share, p->gradient->template As<T>() + p->first_owned, share);
+    p->reduced = false;
     if (--p->gradient_users == 0) {
       p->gradient.reset();
     } else {  // passes of other microbatches have begun: what they add next must not count twice
@@ -96,23 +96,17 @@ void Rank<T>::LeaveLayer(const Layer& layer, Phase phase) {
   }
 }
 
-/// This pass's gradients of a layer: over the ranks that share them, then over those that hold the same share.
+/// This pass's gradients of a layer: over the ranks that share them, then over those that hold the same share. The sum
+/// is left where this rank's share of the whole lies.
 template <class T>
 void Rank<T>::ReduceLayer(const Layer& layer, const plan::Op& op) {
   const bool across = op.name == "gradient_shards", expert = op.name == "expert_gradients";
   std::vector<Slice<T>> slices;
   for (Parameter<T>* p : layer.uses) {
     if (!p->gradient_share || p->expert != expert) continue;
-    const bool first = p->reduced == nullptr;
-    const std::size_t bytes = static_cast<std::size_t>(p->owned) * sizeof(T);
-    if (first) p->reduced = memory_.Allocate(plan::BufferKind::kCommunication, bytes, p->key);
-    T *whole = p->gradient->template As<T>(), *mine = p->reduced->template As<T>();
-    if (!across) {
-      slices.push_back({whole, mine, p->padded});
-      continue;
-    }
-    if (first) std::memcpy(mine, whole + p->first_owned, bytes);
-    slices.push_back({mine, mine, p->owned});
+    T *whole = p->gradient->template As<T>(), *mine = whole + p->first_owned;
+    slices.push_back(across ? Slice<T>{mine, mine, p->owned} : Slice<T>{whole, mine, p->padded});
+    p->reduced = true;
   }
   if (slices.empty()) return;
   const Team& team = TeamOf(std::get<plan::Collective>(op.kind).group);

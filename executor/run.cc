@@ -1,7 +1,10 @@
 // Ranks as threads of one process.
 #include "executor/run.h"
 
+#include <pthread.h>
+
 #include <memory>
+#include <string>
 #include <thread>
 
 #include "base/error.h"
@@ -23,6 +26,8 @@ struct RankState {
 template <class T>
 void Work(const RunPlan& run, int id, ThreadWorld& world, RankState<T>& state) {
   const RunOptions& options = *run.options;
+  pthread_setname_np(pthread_self(),
+                     ("rank " + std::to_string(id)).c_str());  // for debuggers, and for who counts heaps
   state.clock = Clock(options.clock);
   state.communicator = world.Join<T>(id, state.clock);
   state.communicator->Begin();

@@ -14,6 +14,7 @@ using namespace std::chrono_literals;
 
 constexpr int kSpins = 2000;    // looks at a flag before a thread sleeps, about 10 us
 constexpr auto kGlance = 20ms;  // how often a sleeping rank looks for failures
+constexpr auto kTurn = 1ms;     // longer than a rank that was woken takes to come for the processor
 
 /// Part `index` of `n` of an array: where it starts.
 Index PartStart(Index count, int index, int n) { return count * index / n; }
@@ -45,13 +46,16 @@ void Copy(const T* from, Index count, T* to) {
 template <class T>
 void ThreadCommunicator<T>::Begin() {
   if (clock_.Kind() != ClockKind::kVirtual) return;
+  world_.working_.fetch_add(1);
   world_.processor_.lock();
   clock_.Skip();
 }
 
 template <class T>
 void ThreadCommunicator<T>::End() {
-  if (clock_.Kind() == ClockKind::kVirtual) world_.processor_.unlock();
+  if (clock_.Kind() != ClockKind::kVirtual) return;
+  world_.processor_.unlock();
+  world_.working_.fetch_sub(1);
 }
 
 template <class T>
@@ -94,6 +98,19 @@ void ThreadCommunicator<T>::Wait(std::unique_lock<std::mutex>& lock, std::condit
   lock.unlock();
   Begin();
   lock.lock();
+}
+
+template <class T>
+void ThreadCommunicator<T>::GiveWay(ThreadWorld::Mailbox& box) {
+  std::unique_lock lock(box.mutex);
+  if (clock_.Kind() != ClockKind::kVirtual || box.letters.empty()) return;
+  End();
+  while (!box.letters.empty() && !world_.Failed()) {
+    box.condition.wait_for(lock, kTurn);
+    if (world_.working_.load() == 0) break;
+  }
+  lock.unlock();
+  Begin();
 }
 
 template <class T>
@@ -216,6 +233,7 @@ Exchange ThreadCommunicator<T>::Send(int to, const Tag& tag, const T* data, Inde
   const double entered = clock_.Now();
   ThreadWorld::Mailbox& box = world_.MailboxOf(rank_, to);
   const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
+  GiveWay(box);
   ThreadWorld::Letter letter;
   {
     const std::lock_guard lock(box.mutex);
@@ -248,6 +266,7 @@ Exchange ThreadCommunicator<T>::Receive(int from, const Tag& tag, T* data, Index
     letter = std::move(it->second);
     box.letters.erase(it);
   }
+  box.condition.notify_all();
   clock_.Skip();
   clock_.AdvanceTo(letter.time);
   const double begun = clock_.Now();

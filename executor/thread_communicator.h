@@ -37,6 +37,9 @@ class ThreadCommunicator final : public Communicator<T> {
   template <class Ready>
   void Wait(std::unique_lock<std::mutex>& lock, std::condition_variable& condition, Ready ready,
             const std::string& what);
+  /// In virtual time, lets the others work until the last message of this mailbox has been read, or none of them can
+  /// work: as on a machine where both ends work at once, a message waits while the next is made, not all of them.
+  void GiveWay(ThreadWorld::Mailbox& box);
   ThreadWorld::Meeting& MeetingOf(const Team& team);
 
   ThreadWorld& world_;

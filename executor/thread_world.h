@@ -75,7 +75,8 @@ class ThreadWorld {
   Mailbox& MailboxOf(int from, int to);
 
   Options options_;
-  std::mutex processor_;  // held by the rank that computes, in virtual time
+  std::mutex processor_;         // held by the rank that computes, in virtual time
+  std::atomic<int> working_{0};  // ranks that hold it or wait for it
   mutable std::mutex mutex_;
   std::map<std::vector<int>, std::unique_ptr<Meeting>> meetings_;
   std::map<std::pair<int, int>, std::unique_ptr<Mailbox>> mailboxes_;

@@ -18,6 +18,8 @@ Bytes MessageBytes(const Scenario& s) {
   return static_cast<double>(rows) * static_cast<double>(s.model.hidden) * element;
 }
 
+bool ScattersMessages(const Strategy& s) { return s.scatter_gather && !s.sequence_parallel && s.tensor > 1; }
+
 SlotParameters ParametersOf(const Plan& plan, int rank, int chunk) {
   SlotParameters sum;
   const int stage = plan.schedule.placement.StageOf(rank, chunk);

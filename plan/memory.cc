@@ -16,27 +16,46 @@ namespace {
 /// Workspaces of the matrix library and small tensors that no program names.
 constexpr Bytes kFrameworkBytes(128.0 * kMebi);
 
+/// Ranks that are threads of a CPU (executor/run.h): no library takes memory beside theirs.
+bool OnCpu(const Scenario& s) { return s.cluster.node.gpu.architecture == "cpu"; }
+
 bool Counted(const Buffer& b) {
   return b.kind == BufferKind::kActivation || b.kind == BufferKind::kCommunication || b.kind == BufferKind::kWorkspace;
 }
 
 /// A product of weight gradients that is added to what is there: its result is a buffer of its own until it is added.
-Bytes Unadded(const LayerProgram& p, const Op& op) {
+Bytes Unadded(const LayerProgram& p, const Op& op, Holding holding) {
   const auto* gemm = std::get_if<Gemm>(&op.kind);
-  if (gemm == nullptr || !gemm->accumulate || op.out.empty()) return Bytes(0);
+  if (holding == Holding::kExact || gemm == nullptr || !gemm->accumulate || op.out.empty()) return Bytes(0);
   return p.buffers[static_cast<std::size_t>(op.out.front())].Elements() * SizeOf(gemm->output);
 }
 
+bool Fetches(const Op& op) {
+  return op.name == "parameters" || op.name == "expert_parameters" || op.name == "parameters_fetch";
+}
+
+Bytes StoredBytes(const LayerProgram& p) {
+  Bytes sum;
+  for (const Buffer& b : p.buffers) {
+    if (b.kind == BufferKind::kParameter && !b.borrowed) sum += b.Size();
+  }
+  return sum;
+}
+
 /// Most bytes alive at once while `ops` run in order, beside what is kept between passes. A buffer lives from the op
-/// that writes it (or the start, for what enters) to the last op that reads it (or the end, for `leaves`).
-Bytes Workspace(const LayerProgram& p, const std::vector<const Op*>& ops, int enters, int leaves) {
+/// that writes it (or the start, for what enters) to the last op that reads it (or the end, for what is in `leave`).
+/// The next layer's parameters, of which this one's are the measure, live from the op that fetches them.
+Bytes Workspace(const LayerProgram& p, const std::vector<const Op*>& ops, int enters, const std::set<int>& leave,
+                Holding holding) {
   std::map<int, std::pair<std::size_t, std::size_t>> life;
   for (std::size_t i = 0; i < ops.size(); ++i) {
     for (int b : ops[i]->out) life.try_emplace(b, i, i).first->second.second = i;
     for (int b : ops[i]->in) life.try_emplace(b, 0, i).first->second.second = i;
   }
   if (enters >= 0 && life.count(enters)) life[enters].first = 0;
-  if (leaves >= 0 && life.count(leaves)) life[leaves].second = ops.empty() ? 0 : ops.size() - 1;
+  for (int b : leave) {
+    if (life.count(b)) life[b].second = ops.empty() ? 0 : ops.size() - 1;
+  }
   std::vector<double> change(ops.size() + 1, 0);
   for (const auto& [id, span] : life) {
     const Buffer& b = p.buffers[static_cast<std::size_t>(id)];
@@ -44,10 +63,13 @@ Bytes Workspace(const LayerProgram& p, const std::vector<const Op*>& ops, int en
     change[span.first] += b.Size().value;
     change[span.second + 1] -= b.Size().value;
   }
+  const auto fetch = std::find_if(ops.begin(), ops.end(), [](const Op* op) { return Fetches(*op); });
+  if (holding == Holding::kExact && fetch != ops.end())
+    change[static_cast<std::size_t>(fetch - ops.begin())] += StoredBytes(p).value;
   double now = 0, most = 0;
   for (std::size_t i = 0; i < ops.size(); ++i) {
     now += change[i];
-    most = std::max(most, now + Unadded(p, *ops[i]).value);
+    most = std::max(most, now + Unadded(p, *ops[i], holding).value);
   }
   return Bytes(most);
 }
@@ -72,7 +94,7 @@ Change ChangeOf(const Task& task, const std::vector<StageBytes>& slots, int chun
     case Phase::kBackward:
       return {Bytes(0), -s.kept, s.backward_workspace};
     case Phase::kBackwardInput:
-      return {Bytes(0), s.kept_for_weight - s.kept, s.backward_workspace};
+      return {Bytes(0), s.kept_for_weight - s.kept, s.backward_input_workspace};
     case Phase::kBackwardWeight:
       return {Bytes(0), -s.kept_for_weight, Bytes(0)};
     case Phase::kOverlapped: {
@@ -87,9 +109,9 @@ Change ChangeOf(const Task& task, const std::vector<StageBytes>& slots, int chun
 
 std::vector<StageBytes> SlotsOf(const Scenario& s, const Plan& plan) {
   std::vector<LayerBytes> layers;
-  for (const LayerProgram& p : plan.programs) layers.push_back(BytesOf(p));
+  for (const LayerProgram& p : plan.programs) layers.push_back(BytesOf(p, HoldingOf(s)));
   std::vector<StageBytes> stages, slots;
-  for (const StageContent& stage : plan.stages) stages.push_back(BytesOf(s.strategy, layers, stage));
+  for (const StageContent& stage : plan.stages) stages.push_back(BytesOf(s.strategy, layers, stage, HoldingOf(s)));
   for (std::int16_t stage : plan.schedule.placement.stage) slots.push_back(stages[static_cast<std::size_t>(stage)]);
   return slots;
 }
@@ -132,8 +154,8 @@ double GaloreBytes(const Scenario& s, const LayerProgram& p) {
   return elements * SizeOf(s.strategy.moment_dtype).value;
 }
 
-/// Full parameters and gradients of the layer at work and the next, which shards are gathered into, and of the layer
-/// whose gradients are being reduced.
+/// Full parameters of the layer at work and the next, which shards are gathered into, and of the layer whose gradients
+/// are being reduced. Held exactly, the next layer's parameters are in the workspace of the pass that fetches them.
 Bytes WorkingState(const Scenario& s, const Plan& plan, int rank, const StateBytes& bytes) {
   const Strategy& y = s.strategy;
   double most = 0;
@@ -146,7 +168,8 @@ Bytes WorkingState(const Scenario& s, const Plan& plan, int rank, const StateByt
   }
   const bool fetches = y.optimizer_sharding == Sharding::kZero3 || y.offload_parameters != OffloadTarget::kNone;
   const bool reduces = ReducesEveryMicrobatch(y) || y.offload_gradients != OffloadTarget::kNone;
-  return Bytes(most * ((fetches ? 2 * bytes.parameter : 0) + (reduces ? SizeOf(y.gradient_reduce_dtype).value : 0)));
+  return Bytes(most * ((fetches ? (HoldingOf(s) == Holding::kExact ? 1 : 2) * bytes.parameter : 0) +
+                       (reduces ? SizeOf(y.gradient_reduce_dtype).value : 0)));
 }
 
 /// Puts `bytes` where the strategy says.
@@ -203,8 +226,11 @@ Bytes AwayOf(const Plan& plan, const std::vector<StageBytes>& slots, int rank) {
 
 }  // namespace
 
-LayerBytes BytesOf(const LayerProgram& p) {
+Holding HoldingOf(const Scenario& s) { return OnCpu(s) ? Holding::kExact : Holding::kFramework; }
+
+LayerBytes BytesOf(const LayerProgram& p, Holding holding) {
   LayerBytes sum;
+  sum.parameters = StoredBytes(p);
   std::set<int> weight_reads, input_writes;
   for (const Op& op : p.Ops(Phase::kBackwardWeight)) weight_reads.insert(op.in.begin(), op.in.end());
   for (const Op& op : p.Ops(Phase::kBackwardInput)) input_writes.insert(op.out.begin(), op.out.end());
@@ -212,7 +238,6 @@ LayerBytes BytesOf(const LayerProgram& p) {
   for (std::size_t i = 0; i < p.buffers.size(); ++i) {
     const Buffer& b = p.buffers[i];
     const int id = static_cast<int>(i);
-    if (b.kind == BufferKind::kParameter && !b.borrowed) sum.parameters += b.Size();
     if (!Counted(b)) continue;
     if (b.lifetime == Lifetime::kMicrobatch) {
       sum.kept += b.Size();
@@ -222,32 +247,51 @@ LayerBytes BytesOf(const LayerProgram& p) {
       sum.kept_for_weight += b.Size();
     }
   }
-  sum.forward_workspace = Workspace(p, Listed(p.Ops(Phase::kForward)), p.input, p.output);
-  sum.backward_workspace =
-      Workspace(p, Listed(p.Ops(Phase::kRecompute), p.Ops(Phase::kBackward)), p.output_gradient, p.input_gradient);
+  sum.forward_workspace = Workspace(p, Listed(p.Ops(Phase::kForward)), p.input, {p.output}, holding);
+  sum.backward_workspace = Workspace(p, Listed(p.Ops(Phase::kRecompute), p.Ops(Phase::kBackward)), p.output_gradient,
+                                     {p.input_gradient}, holding);
+  weight_reads.insert(p.input_gradient);
+  sum.backward_input_workspace = sum.backward_workspace;
+  if (holding == Holding::kFramework) return sum;
+  sum.backward_input_workspace = Workspace(p, Listed(p.Ops(Phase::kRecompute), p.Ops(Phase::kBackwardInput)),
+                                           p.output_gradient, weight_reads, holding);
   return sum;
 }
 
-StageBytes BytesOf(const Strategy& strategy, const std::vector<LayerBytes>& layers, const StageContent& stage) {
+StageBytes BytesOf(const Strategy& strategy, const std::vector<LayerBytes>& layers, const StageContent& stage,
+                   Holding holding) {
+  const bool stays = strategy.offload_activations == OffloadTarget::kNone;
   StageBytes sum;
   Bytes most;
   for (const Section& section : stage.sections) {
     const LayerBytes& l = layers[static_cast<std::size_t>(section.program)];
-    sum.kept += section.count * l.kept;
-    sum.kept_for_weight += section.count * l.kept_for_weight;
-    sum.forward_workspace = Max(sum.forward_workspace, l.forward_workspace);
-    sum.backward_workspace = Max(sum.backward_workspace, l.backward_workspace);
+    const Bytes kept = stays ? l.kept : Bytes(0), rest = stays ? l.kept_for_weight : Bytes(0);
+    // By how much a workspace of the layers before shrinks: what this layer does not keep yet, or no more, or has put
+    // in its place.
+    const bool exact = holding == Holding::kExact;
+    const Bytes gone = exact ? section.count * kept : Bytes(0);
+    const Bytes swap = exact ? rest + -1.0 * kept : Bytes(0);
+    sum.forward_workspace = Max(sum.forward_workspace + -1.0 * gone, l.forward_workspace);
+    sum.backward_workspace = Max(sum.backward_workspace + -1.0 * gone, l.backward_workspace);
+    sum.backward_input_workspace =
+        Max(sum.backward_input_workspace + section.count * swap,
+            l.backward_input_workspace + Max(Bytes(0), static_cast<double>(section.count - 1) * swap));
+    sum.kept += section.count * kept;
+    sum.kept_for_weight += section.count * rest;
+    if (!stays) sum.away += section.count * l.kept;
     most = Max(most, l.kept);
   }
-  if (strategy.offload_activations == OffloadTarget::kNone) return sum;
-  sum.away = sum.kept;
-  sum.kept = sum.kept_for_weight = Bytes(0);
-  sum.forward_workspace += 2 * most;
-  sum.backward_workspace += 2 * most;
+  if (stays) return sum;
+  for (Bytes* workspace : {&sum.forward_workspace, &sum.backward_workspace, &sum.backward_input_workspace})
+    *workspace += 2 * most;
   return sum;
 }
 
-Bytes MessageBuffers(Bytes message, int ranks) { return ranks > 1 ? 2 * message : Bytes(0); }
+Bytes MessageBuffers(const Scenario& s) {
+  if (s.strategy.pipeline == 1) return Bytes(0);
+  const bool parts = HoldingOf(s) == Holding::kExact && ScattersMessages(s.strategy);
+  return 2.0 / (parts ? s.strategy.tensor : 1) * MessageBytes(s);
+}
 
 Bytes LeastStateOfParameter(const Strategy& s) {
   const StateBytes bytes = StateBytesOf(s);
@@ -264,7 +308,7 @@ StageMemory StateOf(const Scenario& s, const Plan& plan, int rank) {
   StageMemory memory;
   memory.stage = rank;
   AddState(s, plan, rank, memory);
-  memory.framework = kFrameworkBytes;
+  if (!OnCpu(s)) memory.framework = kFrameworkBytes;
   return memory;
 }
 
@@ -303,7 +347,7 @@ std::vector<StageMemory> MemoryOf(const Scenario& s, const Plan& plan) {
     const Bytes away = AwayOf(plan, slots, rank);
     Bytes none;
     Place(away, s.strategy.offload_activations, none, memory);
-    memory.communication += MessageBuffers(plan.message_bytes, plan.schedule.placement.ranks);
+    memory.communication += MessageBuffers(s);
     all.push_back(memory);
   }
   return all;

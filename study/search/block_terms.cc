@@ -72,6 +72,7 @@ bool HoldSame(const plan::StageContent& a, const plan::StageContent& b) {
 
 BlockShape ShapeOfBlocks(const plan::Scenario& scenario) {
   BlockShape shape;
+  shape.holding = plan::HoldingOf(scenario);
   shape.table = plan::BuildPrograms(scenario);
   const auto& programs = shape.table.programs;
   const auto flops = [&](int p) { return programs[static_cast<std::size_t>(p)].model_flops.value; };
@@ -81,7 +82,7 @@ BlockShape ShapeOfBlocks(const plan::Scenario& scenario) {
   shape.model_flops = OfAllLayers(shape.table, flops);
   shape.parameters = OfAllLayers(shape.table, parameters);
   for (const plan::LayerProgram& program : shape.table.programs) {
-    shape.bytes.push_back(plan::BytesOf(program));
+    shape.bytes.push_back(plan::BytesOf(program, shape.holding));
     AddGroups(program, shape.groups);
   }
   return shape;

@@ -23,9 +23,10 @@ struct LayerTerms {
 struct BlockShape {
   plan::ProgramTable table;
   std::vector<plan::LayerBytes> bytes;  // [program]
-  double model_flops = 0;               // of one microbatch on one rank, all layers
-  double parameters = 0;                // on the ranks of one pipeline together
-  std::vector<plan::Group> groups;      // that its ops speak over: prices depend on their shapes only
+  plan::Holding holding = plan::Holding::kFramework;
+  double model_flops = 0;           // of one microbatch on one rank, all layers
+  double parameters = 0;            // on the ranks of one pipeline together
+  std::vector<plan::Group> groups;  // that its ops speak over: prices depend on their shapes only
 };
 
 /// `scenario` decides by its tensor, context and expert degrees, microbatch, recomputation and number formats, by

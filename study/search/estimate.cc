@@ -146,11 +146,12 @@ void AddUpStage(const plan::Strategy& strategy, const BlockShape& blocks, std::s
     const plan::LayerProgram& program = blocks.table.programs[static_cast<std::size_t>(section.program)];
     into.parameters[s] += section.count * (program.parameters + program.expert_parameters);
   }
-  const plan::StageBytes bytes = plan::BytesOf(strategy, blocks.bytes, stage);
+  const plan::StageBytes bytes = plan::BytesOf(strategy, blocks.bytes, stage, blocks.holding);
   into.kept[s] = bytes.kept.value;
   into.kept_for_weight[s] = bytes.kept_for_weight.value;
   into.forward_workspace[s] = bytes.forward_workspace.value;
   into.backward_workspace[s] = bytes.backward_workspace.value;
+  into.backward_input_workspace[s] = bytes.backward_input_workspace.value;
 }
 
 }  // namespace
@@ -158,10 +159,19 @@ void AddUpStage(const plan::Strategy& strategy, const BlockShape& blocks, std::s
 void AddUpStages(const plan::Strategy& strategy, const BlockShape& blocks, std::span<const LayerTerms> prices,
                  const StageCut& cut, StageTerms& into) {
   const std::size_t n = cut.stages.size();
-  std::vector<double>* const all[] = {&into.forward,          &into.backward,          &into.input,
-                                      &into.weight,           &into.forward_compute,   &into.forward_exposed,
-                                      &into.backward_compute, &into.backward_exposed,  &into.kept,
-                                      &into.kept_for_weight,  &into.forward_workspace, &into.backward_workspace,
+  std::vector<double>* const all[] = {&into.forward,
+                                      &into.backward,
+                                      &into.input,
+                                      &into.weight,
+                                      &into.forward_compute,
+                                      &into.forward_exposed,
+                                      &into.backward_compute,
+                                      &into.backward_exposed,
+                                      &into.kept,
+                                      &into.kept_for_weight,
+                                      &into.forward_workspace,
+                                      &into.backward_workspace,
+                                      &into.backward_input_workspace,
                                       &into.parameters};
   for (auto* terms : all) terms->assign(n, 0.0);
   for (std::size_t s = 0; s < n; ++s) {
@@ -199,8 +209,7 @@ PipelineTerms TermsOfPipeline(const plan::ScheduleShape& shape, const StageTerms
   return {shape, message, mode, e.makespan, e.ideal, e.bubble, e.messages, e.late, e.busiest, e.exact};
 }
 
-void ActivationBytes(const InFlight& in_flight, const StageTerms& stages, double message_buffers,
-                     std::span<double> bytes) {
+void ActivationBytes(const InFlight& in_flight, const StageTerms& stages, std::span<double> bytes) {
   const int chunks = in_flight.chunks;
   std::array<double, kMostChunks> kept, rest;  // of the rank's chunks
   for (int rank = 0; rank < in_flight.ranks; ++rank) {
@@ -221,10 +230,11 @@ void ActivationBytes(const InFlight& in_flight, const StageTerms& stages, double
         for (std::size_t c = 0; c < static_cast<std::size_t>(chunks); ++c) now += rest_now[c] * rest[c];
       }
       if (instant.forward >= 0) now += stages.forward_workspace[static_cast<std::size_t>(stage[instant.forward])];
-      if (instant.backward >= 0) now += stages.backward_workspace[static_cast<std::size_t>(stage[instant.backward])];
+      const std::vector<double>& back = instant.half ? stages.backward_input_workspace : stages.backward_workspace;
+      if (instant.backward >= 0) now += back[static_cast<std::size_t>(stage[instant.backward])];
       most = std::max(most, now);
     }
-    bytes[static_cast<std::size_t>(rank)] = most + message_buffers;
+    bytes[static_cast<std::size_t>(rank)] = most;
   }
 }
 
@@ -256,10 +266,10 @@ Estimate EstimateStep(const PipelineTerms& pipeline, const StageTerms& stages, c
   return e;
 }
 
-double AddState(std::span<const double> activations, const StepTerms& step, std::span<double> bytes) {
+double AddState(std::span<const double> activations, double messages, const StepTerms& step, std::span<double> bytes) {
   double most = 0;
   for (std::size_t r = 0; r < step.state.size(); ++r) {
-    bytes[r] = activations[r] + step.state[r];
+    bytes[r] = activations[r] + messages + step.state[r];
     most = std::max(most, bytes[r]);
   }
   return most;
@@ -306,12 +316,12 @@ ScenarioEstimate EstimateOf(const plan::Scenario& s) {
   answer.pipeline = TermsOfPipeline(shape, stages, message.seconds, mode, paths ? &*paths : nullptr);
   std::vector<double> activations(static_cast<std::size_t>(in_flight.ranks));
   answer.bytes.resize(activations.size());
-  ActivationBytes(in_flight, stages, plan::MessageBuffers(Bytes(message.bytes), in_flight.ranks).value, activations);
+  ActivationBytes(in_flight, stages, activations);
   plan::Plan sample = SampleOf(blocks);
   const StepTerms step = TermsOfStep(s, cut, in_flight, costs, sample);
   answer.estimate =
       EstimateStep(answer.pipeline, stages, in_flight, step, costs.ContentionOf(), costs.HostTimePerStep().value);
-  answer.estimate.memory = AddState(activations, step, answer.bytes);
+  answer.estimate.memory = AddState(activations, plan::MessageBuffers(s).value, step, answer.bytes);
   return answer;
 }
 

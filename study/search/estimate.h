@@ -17,7 +17,7 @@ namespace isochrone::study {
 struct StageTerms {
   std::vector<double> forward, backward, input, weight;
   std::vector<double> forward_compute, forward_exposed, backward_compute, backward_exposed;  // of an overlapped pair
-  std::vector<double> kept, kept_for_weight, forward_workspace, backward_workspace;
+  std::vector<double> kept, kept_for_weight, forward_workspace, backward_workspace, backward_input_workspace;
   std::vector<double> parameters;
   std::vector<double> forward_before, backward_before;  // of all stages before
 };
@@ -41,8 +41,7 @@ PipelineTerms TermsOfPipeline(const plan::ScheduleShape& shape, const StageTerms
                               plan::MessageMode mode, const sim::OrderPaths* paths);
 
 /// Most bytes of activations and workspace on each rank, into `bytes` [rank].
-void ActivationBytes(const InFlight& in_flight, const StageTerms& stages, double message_buffers,
-                     std::span<double> bytes);
+void ActivationBytes(const InFlight& in_flight, const StageTerms& stages, std::span<double> bytes);
 
 /// One configuration's answer. Seconds and bytes.
 struct Estimate {
@@ -73,8 +72,8 @@ struct Estimate {
 Estimate EstimateStep(const PipelineTerms& pipeline, const StageTerms& stages, const InFlight& in_flight,
                       const StepTerms& step, const costmodel::Contention& contention, double host);
 
-/// Every rank's bytes, activations + state, into `bytes`; returns the most.
-double AddState(std::span<const double> activations, const StepTerms& step, std::span<double> bytes);
+/// Every rank's bytes, activations + messages + state, into `bytes`; returns the most.
+double AddState(std::span<const double> activations, double messages, const StepTerms& step, std::span<double> bytes);
 
 /// The same for one scenario, with everything built from it.
 struct ScenarioEstimate {

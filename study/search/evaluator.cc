@@ -276,8 +276,7 @@ void Evaluator::Count(const plan::Scenario& scenario) {
   lane_->counted = shapes_entered_;
   const InFlight& in_flight = InFlightNow();
   lane_->activations.resize(static_cast<std::size_t>(in_flight.ranks));
-  ActivationBytes(in_flight, lane_->stages, plan::MessageBuffers(plan::MessageBytes(scenario), in_flight.ranks).value,
-                  lane_->activations);
+  ActivationBytes(in_flight, lane_->stages, lane_->activations);
 }
 
 double Evaluator::LeastPipelineMemory(const plan::Scenario& scenario) {
@@ -292,7 +291,7 @@ double Evaluator::LeastPipelineMemory(const plan::Scenario& scenario) {
       parameters += lane_->stages.parameters[static_cast<std::size_t>(*stage++)];
     most = std::max(most, activations + each * parameters);
   }
-  return Below(most);
+  return Below(most + plan::MessageBuffers(scenario).value);
 }
 
 double Evaluator::Memory(const plan::Scenario& scenario) {
@@ -303,7 +302,7 @@ double Evaluator::Memory(const plan::Scenario& scenario) {
   if (!step) step = &store_->Get({cut_, combination_}, [&] { return MakeStep(scenario); });
   step_ = step;
   bytes_.resize(lane_->activations.size());
-  memory_ = AddState(lane_->activations, *step_, bytes_);
+  memory_ = AddState(lane_->activations, plan::MessageBuffers(scenario).value, *step_, bytes_);
   return memory_;
 }
 

@@ -17,7 +17,7 @@ class Fullest {
   explicit Fullest(int chunks)
       : chunks_(chunks),
         now_(2 * static_cast<std::size_t>(chunks), 0),
-        list_(static_cast<std::size_t>(chunks + 1) * static_cast<std::size_t>(chunks + 1), -1) {}
+        list_(static_cast<std::size_t>(chunks + 1) * static_cast<std::size_t>(2 * chunks + 1), -1) {}
 
   void Hold(int chunk, int whole, int rest) {
     now_[static_cast<std::size_t>(chunk)] += whole;
@@ -53,7 +53,8 @@ class Fullest {
   }
 
   std::vector<Counts>& KeptWith(InFlight::Instant workspace) {
-    int& list = list_[static_cast<std::size_t>((workspace.forward + 1) * (chunks_ + 1) + workspace.backward + 1)];
+    const int back = workspace.backward + 1 + (workspace.half ? chunks_ : 0);
+    int& list = list_[static_cast<std::size_t>((workspace.forward + 1) * (2 * chunks_ + 1) + back)];
     if (list < 0) {
       list = static_cast<int>(kept_.size());
       kept_.push_back({workspace, {}});
@@ -74,8 +75,9 @@ Fullest FullestOf(const plan::Schedule& schedule, int rank) {
     const bool backward = pair || task.phase == Phase::kBackward || task.phase == Phase::kBackwardInput;
     const int back = pair ? task.chunk_b : task.chunk;
     if (forward) fullest.Hold(task.chunk, 1, 0);
-    fullest.Look({forward ? task.chunk : -1, backward ? back : -1});
-    if (backward) fullest.Hold(back, -1, task.phase == Phase::kBackwardInput ? 1 : 0);
+    const bool half = task.phase == Phase::kBackwardInput;
+    fullest.Look({forward ? task.chunk : -1, backward ? back : -1, half});
+    if (backward) fullest.Hold(back, -1, half ? 1 : 0);
     if (task.phase == Phase::kBackwardWeight) fullest.Hold(task.chunk, 0, -1);
   }
   return fullest;

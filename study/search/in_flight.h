@@ -15,6 +15,7 @@ namespace isochrone::study {
 struct InFlight {
   struct Instant {
     int forward = -1, backward = -1;  // chunk whose workspace is alive; −1: none
+    bool half = false;                // the backward pass is one for inputs alone
   };
   int ranks = 1, chunks = 1, directions = 1;
   std::vector<int> stage;  // [rank · chunks + chunk]
