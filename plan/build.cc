@@ -58,10 +58,6 @@ MessageMode MessageModeOf(const Strategy& strategy) {
   return strategy.overlap_pipeline ? MessageMode::kOverlapped : MessageMode::kBlocking;
 }
 
-bool ScattersMessages(const Strategy& strategy) {
-  return strategy.scatter_gather && !strategy.sequence_parallel && strategy.tensor > 1;
-}
-
 Plan BuildPlan(const Scenario& scenario, const StageCosts& costs) {
   return BuildPlan(scenario, BuildBlocks(scenario), costs);
 }
