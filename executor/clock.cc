@@ -7,7 +7,7 @@
 namespace isochrone::executor {
 namespace {
 
-double Read(clockid_t id) {
+double Of(clockid_t id) {
   timespec t{};
   clock_gettime(id, &t);
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
@@ -20,19 +20,23 @@ const std::vector<std::string>& ClockNames() {
   return names;
 }
 
-Clock::Clock(ClockKind kind)
-    : kind_(kind), mark_(Read(kind == ClockKind::kVirtual ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC)) {}
+Clock::Clock(ClockKind kind, double (*time)()) : kind_(kind), time_(time), mark_(Read()) {}
+
+double Clock::Read() const {
+  if (kind_ == ClockKind::kVirtual) return Of(CLOCK_THREAD_CPUTIME_ID);
+  return time_ ? time_() : Of(CLOCK_MONOTONIC);
+}
 
 double Clock::Now() {
-  if (kind_ == ClockKind::kWall) return now_ = Read(CLOCK_MONOTONIC) - mark_;
-  const double cpu = Read(CLOCK_THREAD_CPUTIME_ID);
-  now_ += cpu - mark_;
-  mark_ = cpu;
+  const double read = Read();
+  if (kind_ == ClockKind::kWall) return now_ = read - mark_;
+  now_ += read - mark_;
+  mark_ = read;
   return now_;
 }
 
 void Clock::Skip() {
-  if (kind_ == ClockKind::kVirtual) mark_ = Read(CLOCK_THREAD_CPUTIME_ID);
+  if (kind_ == ClockKind::kVirtual) mark_ = Read();
 }
 
 void Clock::AdvanceTo(double time) {

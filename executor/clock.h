@@ -15,7 +15,8 @@ const std::vector<std::string>& ClockNames();
 /// One rank's time in seconds. Used by the rank's own thread only.
 class Clock {
  public:
-  explicit Clock(ClockKind kind);
+  /// time  what a wall clock shows, in seconds; null: the time of day. A simulated cluster has its own.
+  explicit Clock(ClockKind kind, double (*time)() = nullptr);
 
   ClockKind Kind() const { return kind_; }
   /// Time now. In virtual time, work done by this thread since the last call counts.
@@ -26,7 +27,10 @@ class Clock {
   void AdvanceTo(double time);
 
  private:
+  double Read() const;
+
   ClockKind kind_;
+  double (*time_)();
   double now_ = 0, mark_ = 0;
 };
 

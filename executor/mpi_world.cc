@@ -4,6 +4,7 @@
 #include <mpi.h>
 
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -47,6 +48,57 @@ int NumberOf(const Tag& tag) {
 
 Index PartStart(Index count, int index, int n) { return count * index / n; }
 
+/// Stretches of several arrays as one message: what a network shares among messages does not depend on how many arrays
+/// a collective has.
+template <class T>
+class Stretches {
+ public:
+  Stretches() = default;
+  Stretches(const Stretches&) = delete;
+  Stretches& operator=(const Stretches&) = delete;
+  ~Stretches() {
+    if (type_ != MPI_DATATYPE_NULL) MPI_Type_free(&type_);
+  }
+  void Add(const T* begin, Index count) {
+    if (count == 0) return;
+    if (lengths_.empty()) base_ = begin;
+    starts_.push_back(
+        static_cast<MPI_Aint>(reinterpret_cast<std::intptr_t>(begin) - reinterpret_cast<std::intptr_t>(base_)));
+    lengths_.push_back(CountOf(count));
+  }
+  /// Nothing more is added. Valid while this is. Of nothing no message: the other side expects none.
+  void Send(int to, int tag, MPI_Comm comm, std::vector<MPI_Request>& requests) {
+    if (!Commit()) return;
+    MPI_Isend(base_, 1, type_, to, tag, comm, &requests.emplace_back(MPI_REQUEST_NULL));
+  }
+  void Receive(int from, int tag, MPI_Comm comm, std::vector<MPI_Request>& requests) {
+    if (!Commit()) return;
+    MPI_Irecv(const_cast<T*>(base_), 1, type_, from, tag, comm, &requests.emplace_back(MPI_REQUEST_NULL));
+  }
+
+ private:
+  bool Commit() {
+    if (lengths_.empty() || type_ != MPI_DATATYPE_NULL) return !lengths_.empty();
+    MPI_Type_create_hindexed(static_cast<int>(lengths_.size()), lengths_.data(), starts_.data(), TypeOf<T>(), &type_);
+    MPI_Type_commit(&type_);
+    return true;
+  }
+
+  const T* base_ = nullptr;
+  std::vector<int> lengths_;
+  std::vector<MPI_Aint> starts_;  // bytes from base_
+  MPI_Datatype type_ = MPI_DATATYPE_NULL;
+};
+
+/// The part of every array that member `member` of `n` sums up.
+template <class T, class Start>
+void AddParts(std::span<const Slice<T>> slices, int member, int n, Start start, Stretches<T>& stretches) {
+  for (const Slice<T>& s : slices) {
+    const Index begin = PartStart(s.count, member, n);
+    stretches.Add(start(s) + begin, PartStart(s.count, member + 1, n) - begin);
+  }
+}
+
 template <class T>
 class MpiCommunicator final : public Communicator<T> {
  public:
@@ -83,6 +135,14 @@ class MpiCommunicator final : public Communicator<T> {
   /// All members have come; then `body` exchanges. Times both.
   template <class Body>
   Exchange Collect(const Team& team, Body body);
+  /// What every member sends to and receives from every other:
+  ///
+  ///   round r of n - 1: to member (index + r) mod n, from member (index - r) mod n
+  ///
+  /// On a simulated network one round after the other, so that each link carries one message, as a ring's do. Elsewhere
+  /// all at once: processes that share cores would wait for each other's turns in every round.
+  void Rotate(const Team& team, MPI_Comm comm, std::vector<Stretches<T>>& sent, std::vector<Stretches<T>>& received,
+              const std::string& what);
   /// Every member's part `index` of a slice, added up in the order of ranks, for all slices.
   void SumParts(const Team& team, MPI_Comm comm, std::span<const Slice<T>> slices, bool to_part);
 
@@ -118,6 +178,10 @@ void MpiCommunicator<T>::Check(const std::string& what) const {
 
 template <class T>
 void MpiCommunicator<T>::Wait(std::vector<MPI_Request>& requests, const std::string& what) {
+  if (options_.blocks) {
+    MPI_Waitall(static_cast<int>(requests.size()), requests.data(), MPI_STATUSES_IGNORE);
+    return;
+  }
   const auto since = std::chrono::steady_clock::now();
   for (int spin = 0;; ++spin) {
     int done = 0;
@@ -147,27 +211,38 @@ Exchange MpiCommunicator<T>::Collect(const Team& team, Body body) {
 }
 
 template <class T>
-void MpiCommunicator<T>::SumParts(const Team& team, MPI_Comm comm, std::span<const Slice<T>> slices, bool to_part) {
+void MpiCommunicator<T>::Rotate(const Team& team, MPI_Comm comm, std::vector<Stretches<T>>& sent,
+                                std::vector<Stretches<T>>& received, const std::string& what) {
   const int n = team.Size();
   std::vector<MPI_Request> requests;
-  std::vector<std::vector<T>> arrived(slices.size());
-  for (std::size_t s = 0; s < slices.size(); ++s) {
-    const Index count = slices[s].count, begin = PartStart(count, team.index, n),
-                mine = PartStart(count, team.index + 1, n) - begin;
-    arrived[s].resize(static_cast<std::size_t>(mine * n));
-    for (int m = 0; m < n; ++m) {
-      const Index from = PartStart(count, m, n), length = PartStart(count, m + 1, n) - from;
-      if (m == team.index) {
-        std::memcpy(arrived[s].data() + m * mine, slices[s].in + begin, static_cast<std::size_t>(mine) * sizeof(T));
-        continue;
-      }
-      MPI_Irecv(arrived[s].data() + m * mine, CountOf(mine), TypeOf<T>(), m, kPartTag, comm,
-                &requests.emplace_back(MPI_REQUEST_NULL));
-      MPI_Isend(slices[s].in + from, CountOf(length), TypeOf<T>(), m, kPartTag, comm,
-                &requests.emplace_back(MPI_REQUEST_NULL));
-    }
+  for (int round = 1; round < n; ++round) {
+    const int to = (team.index + round) % n, from = (team.index - round + n) % n;
+    received[static_cast<std::size_t>(from)].Receive(from, kPartTag, comm, requests);
+    sent[static_cast<std::size_t>(to)].Send(to, kPartTag, comm, requests);
+    if (!options_.blocks) continue;
+    Wait(requests, what);
+    requests.clear();
   }
-  Wait(requests, "waits for the parts of a sum");
+  Wait(requests, what);
+}
+
+template <class T>
+void MpiCommunicator<T>::SumParts(const Team& team, MPI_Comm comm, std::span<const Slice<T>> slices, bool to_part) {
+  const int n = team.Size();
+  std::vector<std::vector<T>> arrived(slices.size());  // [slice](member, part)
+  std::vector<Stretches<T>> sent(static_cast<std::size_t>(n)), received(sent.size());
+  for (std::size_t s = 0; s < slices.size(); ++s) {
+    const Index begin = PartStart(slices[s].count, team.index, n),
+                mine = PartStart(slices[s].count, team.index + 1, n) - begin;
+    arrived[s].resize(static_cast<std::size_t>(mine * n));
+    std::memcpy(arrived[s].data() + team.index * mine, slices[s].in + begin,
+                static_cast<std::size_t>(mine) * sizeof(T));
+    for (int m = 0; m < n; ++m) received[static_cast<std::size_t>(m)].Add(arrived[s].data() + m * mine, mine);
+  }
+  for (int m = 0; m < n; ++m)
+    AddParts<T>(
+        slices, m, n, [](const Slice<T>& s) { return s.in; }, sent[static_cast<std::size_t>(m)]);
+  Rotate(team, comm, sent, received, "waits for the parts of a sum");
   for (std::size_t s = 0; s < slices.size(); ++s) {
     const Index begin = PartStart(slices[s].count, team.index, n),
                 mine = PartStart(slices[s].count, team.index + 1, n) - begin;
@@ -190,20 +265,13 @@ Exchange MpiCommunicator<T>::AllReduce(const Team& team, std::span<const Slice<T
   }
   return Collect(team, [&](MPI_Comm comm) {
     SumParts(team, comm, slices, false);
-    const int n = team.Size();
-    std::vector<MPI_Request> requests;
-    for (const Slice<T>& s : slices) {
-      for (int m = 0; m < n; ++m) {
-        if (m == team.index) continue;
-        const Index begin = PartStart(s.count, m, n), end = PartStart(s.count, m + 1, n);
-        const Index mine = PartStart(s.count, team.index, n), mine_end = PartStart(s.count, team.index + 1, n);
-        MPI_Irecv(s.out + begin, CountOf(end - begin), TypeOf<T>(), m, kPartTag, comm,
-                  &requests.emplace_back(MPI_REQUEST_NULL));
-        MPI_Isend(s.out + mine, CountOf(mine_end - mine), TypeOf<T>(), m, kPartTag, comm,
-                  &requests.emplace_back(MPI_REQUEST_NULL));
-      }
+    std::vector<Stretches<T>> own(static_cast<std::size_t>(team.Size())), others(own.size());
+    const auto out = [](const Slice<T>& s) { return s.out; };
+    for (int m = 0; m < team.Size(); ++m) {
+      AddParts<T>(slices, team.index, team.Size(), out, own[static_cast<std::size_t>(m)]);
+      AddParts<T>(slices, m, team.Size(), out, others[static_cast<std::size_t>(m)]);
     }
-    Wait(requests, "waits for the sums of the others");
+    Rotate(team, comm, own, others, "waits for the sums of the others");
   });
 }
 
@@ -215,21 +283,17 @@ Exchange MpiCommunicator<T>::ReduceScatter(const Team& team, std::span<const Sli
 template <class T>
 Exchange MpiCommunicator<T>::AllGather(const Team& team, std::span<const Slice<T>> slices) {
   return Collect(team, [&](MPI_Comm comm) {
-    std::vector<MPI_Request> requests;
+    std::vector<Stretches<T>> own(static_cast<std::size_t>(team.Size())), others(own.size());
     for (const Slice<T>& s : slices) {
       const Index part = s.count / team.Size();
+      T* place = s.out + team.index * part;
+      if (place != s.in) std::memcpy(place, s.in, static_cast<std::size_t>(part) * sizeof(T));
       for (int m = 0; m < team.Size(); ++m) {
-        if (m == team.index) {
-          T* own = s.out + m * part;
-          if (own != s.in) std::memcpy(own, s.in, static_cast<std::size_t>(part) * sizeof(T));
-          continue;
-        }
-        MPI_Irecv(s.out + m * part, CountOf(part), TypeOf<T>(), m, kPartTag, comm,
-                  &requests.emplace_back(MPI_REQUEST_NULL));
-        MPI_Isend(s.in, CountOf(part), TypeOf<T>(), m, kPartTag, comm, &requests.emplace_back(MPI_REQUEST_NULL));
+        own[static_cast<std::size_t>(m)].Add(place, part);
+        others[static_cast<std::size_t>(m)].Add(s.out + m * part, part);
       }
     }
-    Wait(requests, "waits for the parts of the others");
+    Rotate(team, comm, own, others, "waits for the parts of the others");
   });
 }
 

@@ -36,6 +36,7 @@ struct MpiOptions {
   double timeout_s = 30;  // of one wait
   /// Set by a signal handler: an interrupt, or the launcher that ends all ranks because one has died.
   const std::atomic<bool>* interrupted = nullptr;
+  bool blocks = false;  // waits do not poll: on a simulated cluster, which itself says when nobody can go on
   /// What this rank does now, for errors.
   std::function<std::string()> doing;
 };

@@ -34,6 +34,9 @@ struct RunOptions {
   bool keep_tensors = false;      // return gradients and parameters in full
   bool take_turns = false;        // ranks meet after every task, as stages of a pipeline wait for each other
   const std::atomic<bool>* interrupted = nullptr;
+  /// Time of a simulated cluster (SimGrid's SMPI), in seconds, whose MPI runs the processes: the wall clock shows it
+  /// and waits block, since time stands still for who polls. Null: time passes by itself.
+  double (*simulated_time)() = nullptr;
   /// Initial weight of element `index` of the full parameter `key`, in place of seeded ones.
   std::function<double(const std::string& key, std::int64_t index)> initial;
   /// Called before every op of a layer, by the rank's thread: (rank, step, op). A test stops or slows a rank here.

@@ -51,11 +51,14 @@ std::optional<RunResult> RunAcrossProcesses(const MpiSession& session, const pla
   options.clock = ClockKind::kWall;
   const RunPlan run = PrepareRun(scenario, plan, options);
   MPI_Barrier(MPI_COMM_WORLD);  // from here on the clocks of all ranks run
-  Clock clock(options.clock);
+  Clock clock(options.clock, options.simulated_time);
   std::unique_ptr<Rank<T>> rank;
   const auto doing = [&] { return rank ? rank->Doing() : "rank " + std::to_string(session.Rank()); };
-  const auto communicator =
-      JoinMpi<T>({.timeout_s = options.timeout_s, .interrupted = options.interrupted, .doing = doing}, clock);
+  const auto communicator = JoinMpi<T>({.timeout_s = options.timeout_s,
+                                        .interrupted = options.interrupted,
+                                        .blocks = options.simulated_time != nullptr,
+                                        .doing = doing},
+                                       clock);
   std::vector<StepRecord> records;
   try {
     rank = std::make_unique<Rank<T>>(run, session.Rank(), *communicator, clock, [] {});

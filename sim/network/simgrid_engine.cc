@@ -10,27 +10,22 @@
 #include <cstdio>
 #include <cstring>
 #include <iostream>
+#include <memory>
 #include <new>
 #include <string>
 
-#include <simgrid/kernel/resource/NetworkModelIntf.hpp>
 #include <simgrid/s4u.hpp>
 
 #include "base/error.h"
 #include "sim/network/engines.h"
 #include "sim/network/route_table.h"
+#include "sim/network/simgrid_zone.h"
 
 namespace isochrone::sim::network {
 
 namespace {
 
 namespace s4u = simgrid::s4u;
-
-// Computes never share: one core for each stream that a host could have.
-constexpr int kCoresPerHost = 1024;
-
-// Wider than any cable, so that the link that carries a route's latency never limits.
-constexpr double kNoLimit = 1e18;
 
 // SimGrid's lazy updates put single messages off by up to a microsecond; its full updates visit every running activity
 // at every event. Up to so many activities, full ones are used.
@@ -53,10 +48,6 @@ class SimGridWorker {
     char name[] = "isochrone", quiet[] = "--log=root.thres:error";
     char* argv[] = {name, quiet, nullptr};
     engine_ = new s4u::Engine(&argc, argv);  // dies with the process
-    // Without these a transfer is not latency + size / bandwidth: off by 3 % to 19 %.
-    s4u::Engine::set_config("network/model:CM02");
-    s4u::Engine::set_config("network/crosstraffic:0");
-    s4u::Engine::set_config("network/TCP-gamma:0");
     s4u::Engine::set_config(graph.Size() <= kFullUpdates ? "network/optim:Full" : "network/optim:Lazy");
     BuildPlatform(topology);
   }
@@ -72,42 +63,12 @@ class SimGridWorker {
   }
 
  private:
-  // CM02 shares a link in inverse proportion to the routes' latencies, which is not how equal cards behave. So links
-  // have latency 0, each route ends in a link of latency 1 that is no bottleneck, and the factor below, asked while a
-  // message starts, returns the true latency: all weights are equal and every latency is exact.
   void BuildPlatform(const Topology& topology) {
-    s4u::NetZone* zone = s4u::create_full_zone("cluster");
-    zone->get_network_model()->set_lat_factor_cb(
-        [this](double, const s4u::Host*, const s4u::Host*, const std::vector<s4u::Link*>&,
-               const std::unordered_set<s4u::NetZone*>&) { return starting_latency_; });
-    hosts_.resize(topology.Hosts(), nullptr);
-    std::vector<s4u::Link*> links(topology.Links().size(), nullptr), last(topology.Hosts(), nullptr);
-    const auto host = [&](int h) {
-      if (hosts_[h] == nullptr) {
-        hosts_[h] = zone->create_host(std::to_string(h), 1.0);
-        hosts_[h]->set_core_count(kCoresPerHost)->seal();
-      }
-      return hosts_[h];
-    };
-    for (const Activity& a : graph_.Activities()) host(a.src);
-    for (int r = 0; r < routes_.Size(); ++r) {
-      std::vector<s4u::LinkInRoute> path;
-      for (const int l : routes_.Links(r)) {
-        if (links[l] == nullptr)
-          links[l] = zone->create_link("link" + std::to_string(l), topology.Links()[l].bandwidth.value)->seal();
-        path.emplace_back(links[l]);
-      }
-      s4u::Link*& end = last[routes_.Dst(r)];
-      if (end == nullptr)
-        end = zone->create_link("latency" + std::to_string(routes_.Dst(r)), kNoLimit)
-                  ->set_sharing_policy(s4u::Link::SharingPolicy::FATPIPE)
-                  ->set_latency(1.0)
-                  ->seal();
-      path.emplace_back(end);
-      zone->add_route(host(routes_.Src(r))->get_netpoint(), host(routes_.Dst(r))->get_netpoint(), nullptr, nullptr,
-                      path, false);
-    }
-    zone->seal();
+    zone_ = std::make_unique<SimGridZone>(topology,
+                                          [this](const s4u::Host*, const s4u::Host*) { return starting_latency_; });
+    for (const Activity& a : graph_.Activities()) zone_->HostAt(a.src);
+    for (int r = 0; r < routes_.Size(); ++r) zone_->AddRoute(routes_.Src(r), routes_.Dst(r), routes_.Links(r));
+    zone_->Seal();
   }
 
   // Activities that last no time end at once, in the order in which they became ready.
@@ -126,7 +87,7 @@ class SimGridWorker {
   bool Start(int i) {
     const Activity& a = graph_.At(i);
     if (a.IsMessage() && a.amount > 0) {
-      s4u::CommPtr message = s4u::Comm::sendto_init(hosts_[a.src], hosts_[a.dst]);
+      s4u::CommPtr message = s4u::Comm::sendto_init(zone_->HostAt(a.src), zone_->HostAt(a.dst));
       message->set_payload_size(static_cast<std::uint64_t>(std::ceil(a.amount)));  // whole bytes only
       message->set_data(reinterpret_cast<void*>(std::intptr_t{i} + 1));
       held_[i] = message;
@@ -137,7 +98,7 @@ class SimGridWorker {
     const double lasts = a.IsMessage() ? a.extra_latency + routes_.Latency(routes_.Of(i)) : a.amount;
     if (lasts <= 0) return false;
     s4u::ExecPtr work = s4u::Exec::init();
-    work->set_flops_amount(lasts)->set_host(hosts_[a.src]);
+    work->set_flops_amount(lasts)->set_host(zone_->HostAt(a.src));
     work->set_data(reinterpret_cast<void*>(std::intptr_t{i} + 1));
     held_[i] = work;
     work->start();
@@ -158,7 +119,7 @@ class SimGridWorker {
   std::vector<s4u::ActivityPtr> held_;
   s4u::ActivityPtr done_;
   s4u::Engine* engine_ = nullptr;
-  std::vector<s4u::Host*> hosts_;
+  std::unique_ptr<SimGridZone> zone_;
   double starting_latency_ = 0;
   int ended_ = 0;
 };
