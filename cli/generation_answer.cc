@@ -101,6 +101,14 @@ std::string GenerationText(const GenerationAnswer& a) {
           Grouped(s.generation.output) + ", engine " + s.strategy.engine + "\n\n";
   text += "first token after     " + HumanTime(a.time_to_first_token) + "\n";
   text += "each further token    " + HumanTime(a.time_per_output_token) + "\n";
+  if (a.speculation) {
+    const study::SpeculationAnswer& d = *a.speculation;
+    text += "with drafts           " + ThreeDigits(d.round.expected) + " tokens a round of " +
+            HumanTime(Seconds(d.round.draft)) + " drafting and " + HumanTime(Seconds(d.round.verify)) +
+            " verifying; without " + HumanTime(Seconds(d.plain)) + " a token, so " + ThreeDigits(d.Gain()) +
+            " times as fast" +
+            (s.speculation->chain_acceptance ? "; the best chain has " + std::to_string(d.best_drafted) : "") + "\n";
+  }
   text += "whole generation      " + HumanTime(a.total) + "\n";
   text += "output                " + ThreeDigits(a.output_tokens_per_s) + " tokens/s, " +
           ThreeDigits(a.requests_per_s) + " requests/s\n";
@@ -117,22 +125,29 @@ std::string GenerationText(const GenerationAnswer& a) {
 }
 
 std::string GenerationJson(const GenerationAnswer& a, const std::string& command) {
-  const ordered_json answer = {{"schema_version", 1},
-                               {"kind", "generation"},
-                               {"scenario", ScenarioOf(a.scenario)},
-                               {"ttft_s", a.time_to_first_token.value},
-                               {"tpot_s", a.time_per_output_token.value},
-                               {"total_s", a.total.value},
-                               {"output_tokens_per_s", a.output_tokens_per_s},
-                               {"requests_per_s", a.requests_per_s},
-                               {"gpu_seconds_per_request", a.gpu_seconds_per_request},
-                               {"price_per_million_tokens", a.money_per_million_tokens},
-                               {"joules_per_output_token", a.joules_per_output_token},
-                               {"prompt_step", PartsJson(a.prompt_step)},
-                               {"decode_step", PartsJson(a.decode_step)},
-                               {"memory", MemoryJson(a)},
-                               {"warnings", a.warnings},
-                               {"provenance", Provenance(command)}};
+  ordered_json answer = {{"schema_version", 1},
+                         {"kind", "generation"},
+                         {"scenario", ScenarioOf(a.scenario)},
+                         {"ttft_s", a.time_to_first_token.value},
+                         {"tpot_s", a.time_per_output_token.value},
+                         {"total_s", a.total.value},
+                         {"output_tokens_per_s", a.output_tokens_per_s},
+                         {"requests_per_s", a.requests_per_s},
+                         {"gpu_seconds_per_request", a.gpu_seconds_per_request},
+                         {"price_per_million_tokens", a.money_per_million_tokens},
+                         {"joules_per_output_token", a.joules_per_output_token},
+                         {"prompt_step", PartsJson(a.prompt_step)},
+                         {"decode_step", PartsJson(a.decode_step)},
+                         {"memory", MemoryJson(a)},
+                         {"warnings", a.warnings},
+                         {"provenance", Provenance(command)}};
+  if (a.speculation)
+    answer["speculative"] = {{"tokens_per_round", a.speculation->round.expected},
+                             {"draft_s", a.speculation->round.draft},
+                             {"verify_s", a.speculation->round.verify},
+                             {"plain_tpot_s", a.speculation->plain},
+                             {"gain", a.speculation->Gain()},
+                             {"best_drafted", a.speculation->best_drafted}};
   return Printed(answer);
 }
 

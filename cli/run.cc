@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/answering.h"
+#include "cli/inference_answer.h"
+#include "cli/instances_answer.h"
 #include "cli/measured.h"
 #include "cli/verb.h"
 #include "costmodel/profile.h"
@@ -23,7 +25,7 @@ std::atomic<bool> interrupted = false;
 void Interrupt(int) { interrupted = true; }
 
 struct Asked {
-  std::string scenario, text;
+  std::string scenario, text, profile;
   std::size_t clock = 0, device = 0;
   int steps = 3, seed = 1, threads = 1;
   double learning_rate = 1e-3, memory_limit_gib = 0, timeout_s = 30;
@@ -71,7 +73,21 @@ std::optional<executor::RunResult> CarryOut(const plan::Scenario& scenario, cons
   }
 }
 
+/// A question of inference: only that about instances is carried out.
+int RunInference(const Asked& asked) {
+  if (asked.device == 1)
+    throw Error("--device cuda", "does not run questions of inference",
+                "leave it out: instances are threads of the CPU");
+  const InferenceAnswer answer = MeasureInstances(asked.scenario, asked.clock, asked.profile);
+  Give(
+      asked.how, asked.scenario, [&] { return answer.json; }, [&] { return answer.text; });
+  return kAnswered;
+}
+
 int RunScenario(const Asked& asked) {
+  if (AsksAboutInference(asked.scenario)) return RunInference(asked);
+  if (!asked.profile.empty())
+    throw Error("--profile", "is of scenarios with \"workload\": \"instances\"", "leave it out");
   const plan::Scenario scenario = plan::ReadScenario(asked.scenario);
   const bool on_gpus = asked.device == 1;
   if (!on_gpus && scenario.strategy.precision != plan::Dtype::kFp32) {
@@ -115,6 +131,7 @@ Verb RunVerb() {
             options.Number(asked->learning_rate, "--learning-rate", 0, 1, "of AdamW");
             options.Number(asked->memory_limit_gib, "--memory-limit-gib", 0, 1e6, "of one rank; 0: none");
             options.Number(asked->timeout_s, "--timeout-s", 0.01, 1e6, "ends a run in which no rank moves");
+            options.Text(asked->profile, "--profile", "of instances: a file to write the measured times to");
             DeclareAnswering(options, asked->how);
             options.Flag(asked->timeline, "--timeline", "with --json and --store: every task's start and end");
             return [asked] { return RunScenario(*asked); };

@@ -66,6 +66,9 @@ std::string ServingText(const ServeScenario& s, const ServeAnswer& a) {
   if (a.highest_rate)
     text += "highest     " + ThreeDigits(*a.highest_rate) + " requests/s, " + ThreeDigits(*a.highest_rate / a.gpus) +
             " a GPU, keep it for " + Percent(s.objective->share, 0) + "\n";
+  if (a.request_bubble.mean > 0)
+    text += "bubbles     " + HumanTime(Seconds(a.request_bubble.p50)) + " for the request in the middle, " +
+            ThreeDigits(a.bubble_seconds) + " stage-seconds in all\n";
   if (a.preemptions > 0) text += "preempted   " + Grouped(a.preemptions) + " times\n";
   for (const std::string& warning : a.warnings) text += "warning: " + warning + "\n";
   return text;
@@ -97,6 +100,10 @@ std::string ServingJson(const ServeScenario& s, const ServeAnswer& a, const std:
                          {"goodput_requests_per_s", a.goodput},
                          {"utilisation", a.utilisation},
                          {"joules_per_output_token", a.joules_per_output_token},
+                         {"prompt_step_s", a.prompt_step},
+                         {"end_s", a.end},
+                         {"bubble_stage_s", a.bubble_seconds},
+                         {"request_bubble", PercentilesJson(a.request_bubble)},
                          {"steps", a.steps},
                          {"preemptions", a.preemptions},
                          {"cache_tokens", a.cache_tokens},

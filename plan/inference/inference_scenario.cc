@@ -1,6 +1,7 @@
 #include "plan/inference/inference_scenario.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <sstream>
 
@@ -31,6 +32,15 @@ Key Tokens(const char* name, std::int64_t InferenceStrategy::*member) {
           [=](const InferenceStrategy& s) { return std::to_string(s.*member); }};
 }
 
+Key Real(const char* name, double InferenceStrategy::*member, double least, double most) {
+  return {name, [=](const Json& v, InferenceStrategy& s) { s.*member = v.Number(least, most); },
+          [=](const InferenceStrategy& s) {
+            std::ostringstream out;
+            out << s.*member;
+            return out.str();
+          }};
+}
+
 Key Format(const char* name, Dtype InferenceStrategy::*member, std::vector<std::string> legal) {
   return {name,
           [=](const Json& v, InferenceStrategy& s) {
@@ -55,12 +65,9 @@ const std::vector<Key>& Keys() {
       {"engine", [](const Json& v, S& s) { s.engine = v.String(); }, [](const S& s) { return s.engine; }},
       Tokens("token_budget", &S::token_budget),
       Tokens("block_tokens", &S::block_tokens),
-      {"memory_share", [](const Json& v, S& s) { s.memory_share = v.Number(0.01, 1); },
-       [](const S& s) {
-         std::ostringstream out;
-         out << s.memory_share;
-         return out.str();
-       }}};
+      Real("memory_share", &S::memory_share, 0.01, 1),
+      Real("clock_mhz", &S::clock_mhz, 1, 1e5),
+      Real("slice", &S::slice, 0, 0.9)};
   return keys;
 }
 
@@ -85,10 +92,35 @@ void ReadStrategy(const Json& object, InferenceScenario& scenario) {
   }
 }
 
-Model ModelOf(const Json& value, const Found& file) {
-  const Part part = PartOf(value, file, OpenModel);
-  const bool inline_only = !value.IsString() && !value.Has("base");
-  return ModelFrom(part.fields, inline_only ? value.Where() : part.places.back().name);
+/// A GPU whose multiprocessors run at `share` of their clock: its memory keeps its own.
+void SlowDown(Gpu& gpu, double share) {
+  for (FlopsPerSecond* rate : {&gpu.fp64, &gpu.fp32, &gpu.tf32, &gpu.fp16, &gpu.bf16, &gpu.fp8, &gpu.fp4, &gpu.int8})
+    *rate = share * *rate;
+}
+
+void CapClock(const Json& strategy, InferenceScenario& scenario) {
+  if (scenario.strategy.clock_mhz == 0) return;
+  const double share = scenario.ClockShare();
+  if (share > 1) {
+    const auto full = std::llround(scenario.base.cluster.node.gpu.boost_clock_hz / kMega);
+    strategy.At("clock_mhz")
+        .Fail("is over the full clock of " + scenario.base.cluster.node.gpu.name,
+              "give at most " + std::to_string(full));
+  }
+  SlowDown(scenario.base.cluster.node.gpu, share);
+}
+
+/// Cuts the hidden size down to a multiple of 8.
+/// Source  Ashkboos et al., "SliceGPT: compress large language models by deleting rows and columns", arXiv 2401.15024.
+void Slice(const Json& strategy, InferenceScenario& scenario) {
+  if (scenario.strategy.slice == 0) return;
+  Model& model = scenario.base.model;
+  if (model.mamba || model.speech)
+    strategy.At("slice").Fail("cuts the hidden size of attention and MLP layers, and " + model.name + " has others",
+                              "leave the key out");
+  const double kept = (1 - scenario.strategy.slice) * static_cast<double>(model.hidden);
+  model.hidden = 8 * static_cast<std::int64_t>(kept / 8);
+  if (model.hidden < 8) strategy.At("slice").Fail("leaves no width", "give less");
 }
 
 Generation ReadGenerate(const Json& object) {
@@ -100,7 +132,62 @@ Generation ReadGenerate(const Json& object) {
   return g;
 }
 
+DraftTree ReadTree(const Json& nodes) {
+  DraftTree tree;
+  for (const Json& node : nodes.Items()) {
+    node.Allow({"parent", "acceptance"});
+    tree.parent.push_back(
+        static_cast<int>(node.At("parent").Int(-1, static_cast<std::int64_t>(tree.parent.size()) - 1)));
+    tree.acceptance.push_back(node.At("acceptance").Number(0, 1));
+  }
+  if (tree.parent.empty()) nodes.Fail("has no node", "give { \"parent\": -1, \"acceptance\": 0.7 }, …");
+  return tree;
+}
+
+Speculation ReadSpeculation(const Json& object, const Found& file, const InferenceScenario& scenario) {
+  object.Allow({"draft", "acceptance", "drafted", "tree", "draft_tensor", "layer_parallel", "at_once"});
+  Speculation s;
+  s.draft = ModelOf(object.At("draft"), file);
+  if (s.draft.vocabulary != scenario.base.model.vocabulary)
+    object.At("draft").Fail("has a vocabulary of " + std::to_string(s.draft.vocabulary) + ", and the model one of " +
+                                std::to_string(scenario.base.model.vocabulary),
+                            "draft with a model of the same tokens");
+  if (const auto tree = object.Find("tree")) {
+    if (object.Has("drafted") || object.Has("acceptance"))
+      tree->Fail("says what is drafted, and so do drafted and acceptance", "give either");
+    s.tree = ReadTree(*tree);
+  } else {
+    s.chain_acceptance = object.At("acceptance").Number(0, 1);
+    s.tree = DraftTree::Chain(*s.chain_acceptance, static_cast<int>(object.At("drafted").Int(1, 64)));
+  }
+  const int gpus = scenario.strategy.tensor * scenario.strategy.pipeline;
+  if (const auto n = object.Find("draft_tensor")) s.draft_tensor = static_cast<int>(n->Int(1, gpus));
+  if (const auto n = object.Find("layer_parallel")) {
+    s.layer_parallel = static_cast<int>(n->Int(1, gpus));
+    if (s.layer_parallel > 1 && s.draft_tensor > 1)
+      n->Fail("puts whole layers on GPUs, and draft_tensor cuts them", "leave out one of the two");
+  }
+  if (const auto at_once = object.Find("at_once")) s.at_once = at_once->Bool();
+  return s;
+}
+
 }  // namespace
+
+DraftTree DraftTree::Chain(double acceptance, int drafted) {
+  DraftTree tree;
+  for (int i = 0; i < drafted; ++i) tree.parent.push_back(i - 1), tree.acceptance.push_back(acceptance);
+  return tree;
+}
+
+double InferenceScenario::ClockShare() const {
+  return strategy.clock_mhz > 0 ? strategy.clock_mhz * kMega / base.cluster.node.gpu.boost_clock_hz : 1;
+}
+
+Model ModelOf(const Json& value, const Found& file) {
+  const Part part = PartOf(value, file, OpenModel);
+  const bool inline_only = !value.IsString() && !value.Has("base");
+  return ModelFrom(part.fields, inline_only ? value.Where() : part.places.back().name);
+}
 
 bool AsksAboutInference(const Json& root) { return root.IsObject() && root.Has("workload"); }
 
@@ -112,6 +199,8 @@ InferenceScenario ReadInferenceParts(const Json& root, const Found& file) {
   scenario.base.cluster = ClusterFrom(root.At("cluster"), file);
   if (const auto price = root.Find("price_per_gpu_hour")) scenario.price_per_gpu_hour = price->Number(0, 1e6);
   ReadStrategy(root.At("strategy"), scenario);
+  CapClock(root.At("strategy"), scenario);
+  Slice(root.At("strategy"), scenario);
   Settle(scenario);
   return scenario;
 }
@@ -133,10 +222,12 @@ void Settle(InferenceScenario& scenario) {
 InferenceScenario ReadGeneration(const std::string& path) {
   const Found file = FindFile(path);
   const Json root = ReadJson(file);
-  root.Allow({"question", "workload", "model", "cluster", "generate", "strategy", "price_per_gpu_hour", "sources"});
+  root.Allow({"question", "workload", "model", "cluster", "generate", "strategy", "speculative", "price_per_gpu_hour",
+              "sources"});
   root.At("workload").OneOf({"generate"});
   InferenceScenario scenario = ReadInferenceParts(root, file);
   scenario.generation = ReadGenerate(root.At("generate"));
+  if (const auto draft = root.Find("speculative")) scenario.speculation = ReadSpeculation(*draft, file, scenario);
   return scenario;
 }
 

@@ -105,6 +105,18 @@ InferenceLayer LayerAt(LayerContext context, int index) {
   return layer;
 }
 
+/// What slicing adds to a layer: each of its two residual connections leaves one basis for the next by a square
+/// product.
+void AppendRotations(const LayerContext& context, InferenceLayer& layer) {
+  const std::int64_t hidden = context.model->hidden;
+  for (const char* name : {"attention_rotation", "mlp_rotation"}) {
+    const Gemm turn{
+        .m = context.Tokens(), .n = hidden, .k = hidden, .dtype = context.multiply, .output = context.storage};
+    layer.ops.push_back({.name = name, .kind = turn, .in = {}, .out = {}, .after = {}});
+    layer.parameters += static_cast<double>(hidden) * static_cast<double>(hidden);
+  }
+}
+
 /// Layers by name, each built once.
 class Builder {
  public:
@@ -142,8 +154,11 @@ InferenceStep StepOf(const InferenceScenario& scenario, std::int64_t tokens, std
   int index = 0;
   for (std::size_t stage = 0; stage < split.size(); ++stage) {
     for (int i = 0; i < split[stage]; ++i, ++index) {
-      builder.Append(step.stages[stage], LayerKindAt(model, index).name,
-                     [&, at = index] { return LayerAt(builder.context(), at); });
+      builder.Append(step.stages[stage], LayerKindAt(model, index).name, [&, at = index] {
+        InferenceLayer layer = LayerAt(builder.context(), at);
+        if (scenario.strategy.slice > 0) AppendRotations(builder.context(), layer);
+        return layer;
+      });
     }
   }
   const bool owns_table = split.size() > 1 || !model.tied_embeddings;

@@ -23,11 +23,11 @@ double Random::Normal() {
 }
 
 const std::vector<std::string>& LengthKindNames() {
-  static const std::vector<std::string> names = {"fixed", "uniform", "exponential", "lognormal"};
+  static const std::vector<std::string> names = {"fixed", "uniform", "exponential", "lognormal", "zipf", "of_prompt"};
   return names;
 }
 
-std::int32_t Lengths::Draw(Random& random) const {
+std::int32_t Lengths::Draw(Random& random, std::int32_t prompt) const {
   double tokens = mean;
   switch (kind) {
     case LengthKind::kFixed:
@@ -41,6 +41,14 @@ std::int32_t Lengths::Draw(Random& random) const {
     case LengthKind::kLognormal:
       tokens = std::exp(std::log(mean) - deviation * deviation / 2 + deviation * random.Normal());
       break;
+    case LengthKind::kZipf: {
+      const double power = 1 - exponent, low = std::pow(least, power), high = std::pow(most, power);
+      tokens = std::pow(low + (high - low) * random.Uniform(), 1 / power);
+      break;
+    }
+    case LengthKind::kOfPrompt:
+      tokens = ratio * prompt;
+      break;
   }
   return static_cast<std::int32_t>(std::lround(std::clamp(tokens, least, most)));
 }
@@ -52,7 +60,7 @@ std::vector<Request> Poisson(double rate, std::size_t count, const Lengths& prom
   double now = 0;
   for (Request& r : requests) {
     now += random.Exponential() / rate;
-    r.arrival = now, r.prompt = prompt.Draw(random), r.output = output.Draw(random);
+    r.arrival = now, r.prompt = prompt.Draw(random), r.output = output.Draw(random, r.prompt);
   }
   return requests;
 }

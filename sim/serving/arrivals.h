@@ -22,7 +22,7 @@ class Random {
   std::uint64_t state_;
 };
 
-enum class LengthKind : std::uint8_t { kFixed, kUniform, kExponential, kLognormal };
+enum class LengthKind : std::uint8_t { kFixed, kUniform, kExponential, kLognormal, kZipf, kOfPrompt };
 const std::vector<std::string>& LengthKindNames();
 
 /// Tokens of prompts or answers, rounded to whole ones from `least` to `most`.
@@ -31,10 +31,13 @@ const std::vector<std::string>& LengthKindNames();
 ///   uniform      from least to most
 ///   exponential  of that mean
 ///   lognormal    exp(m + deviation z), m = ln mean - deviation²/2
+///   zipf         density in proportion to length^-exponent from least to most; exponent is not 1
+///   of_prompt    of answers: ratio times the prompt's tokens
 struct Lengths {
   LengthKind kind = LengthKind::kFixed;
   double mean = 1, deviation = 1, least = 1, most = 1e6;
-  std::int32_t Draw(Random& random) const;
+  double exponent = 0, ratio = 1;
+  std::int32_t Draw(Random& random, std::int32_t prompt = 0) const;
 };
 
 /// A Poisson process: exponential gaps of mean 1/rate, from time 0.

@@ -1,4 +1,5 @@
 // What waits goes at once.
+#include "sim/serving/packing.h"
 #include "sim/serving/running_set.h"
 #include "sim/serving/schedulers.h"
 
@@ -11,14 +12,13 @@ Served BatchDispatch(const Work& work) {
   std::size_t next = 0;
   while (next < work.requests.size()) {
     clock.WaitUntil(work.requests[next].arrival);
-    plan::StepLoad load;
+    std::vector<std::int32_t> lengths;
     const std::size_t first = next;
     for (; next < work.requests.size() && work.requests[next].arrival <= clock.Now(); ++next) {
-      if (load.pieces == static_cast<double>(work.limits.sequences)) break;
-      const double prompt = PromptOf(work.requests[next]);
-      load.pieces += 1, load.prompt_tokens += prompt, load.prompt_pairs += prompt * prompt / 2;
+      if (static_cast<std::int64_t>(lengths.size()) == work.limits.sequences) break;
+      lengths.push_back(PromptOf(work.requests[next]));
     }
-    clock.Spend(work.cost.Seconds(load), Phase::kPrompt, 1, 0);
+    clock.Spend(work.cost.Seconds(PromptStep(lengths, work.limits.layout)), Phase::kPrompt, 1, 0);
     for (std::size_t i = first; i < next; ++i) served.outcomes[i] = {clock.Now(), clock.Now()};
     served.end = clock.Now();
   }

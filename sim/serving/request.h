@@ -22,6 +22,10 @@ struct Outcome {
   Fate fate = Fate::kServed;
 };
 
+/// How the prompts of a step lie in memory: one after the other, each in a row as long as the longest, or several in
+/// such a row (see packing.h).
+enum class PromptLayout : std::uint8_t { kFlat, kPadded, kPacked };
+
 /// What an engine may hold and do at once.
 struct Limits {
   double cache_tokens = 1e18;      // of all sequences together
@@ -29,6 +33,7 @@ struct Limits {
   double token_budget = 8192;      // tokens of one step; a longer prompt has a step of its own where it is not cut
   std::int64_t block_tokens = 16;  // of a page of the cache
   bool fuses_prompts = true;       // prompts and decoded tokens share steps; else prompts go first, alone
+  PromptLayout layout = PromptLayout::kFlat;  // of prompts that leave as a batch
 };
 
 /// A stretch of time in which an engine did one kind of thing.
@@ -49,7 +54,9 @@ struct Served {
   double end = 0;             // when the last request was finished
   double prompt_seconds = 0;  // of steps that held prompts
   double decode_seconds = 0;
-  std::int64_t steps = 0, preemptions = 0;
+  double bubble_seconds = 0;  // of all stages of a pipeline, waiting between two steps
+  std::int64_t steps = 0, prompt_steps = 0, preemptions = 0;
+  std::vector<double> bubbles;     // of a pipeline: s, in front of the steps of each request
   std::vector<Gap> gaps;           // of all decoded tokens, a run of steps at its mean
   std::vector<Stretch> stretches;  // where asked for
   double Busy() const { return prompt_seconds + decode_seconds; }

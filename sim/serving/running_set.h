@@ -101,6 +101,7 @@ class Clock {
     }
     (phase == Phase::kPrompt ? served_.prompt_seconds : served_.decode_seconds) += seconds;
     served_.steps += steps;
+    if (phase == Phase::kPrompt) served_.prompt_steps += steps;
     if (trace_) Record(seconds, phase);
     now_ += seconds;
   }

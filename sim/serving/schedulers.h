@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -45,8 +46,9 @@ enum class Scheduler : std::uint8_t { kStatic, kContinuous, kPaged, kChunked, kB
 const std::vector<std::string>& SchedulerNames();
 Served Serve(Scheduler scheduler, const Work& work);
 
-/// Several equal engines: requests are dealt out in turn, each engine serves its own. Outcomes in the order of
-/// requests.
-Served ServeOnAll(Scheduler scheduler, const Work& work, int engines);
+/// Several equal engines: requests are dealt out in turn, and serve(own) is what one engine makes of its own. Outcomes
+/// in the order of requests.
+Served DealOut(const std::vector<Request>& requests, int engines,
+               const std::function<Served(const std::vector<Request>& own)>& serve);
 
 }  // namespace isochrone::sim::serving

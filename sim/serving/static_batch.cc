@@ -1,4 +1,5 @@
 // A batch is formed when the engine is idle and leaves as one.
+#include "sim/serving/packing.h"
 #include "sim/serving/running_set.h"
 #include "sim/serving/schedulers.h"
 
@@ -8,7 +9,8 @@ namespace {
 /// Requests [from, to) that were not turned away, as one batch.
 struct Batch {
   plan::StepLoad prompts;
-  double tokens = 0, longest = 0;
+  double longest = 0, cached = 0;  // answer; tokens that the prompts leave
+  std::vector<std::int32_t> lengths;
   std::vector<std::size_t> members;
 };
 
@@ -27,10 +29,12 @@ Batch Form(const Work& work, Served& served, double now, std::size_t& next) {
     if (reserved + prompt + r.output > work.limits.cache_tokens) break;
     reserved += prompt + r.output;
     now = std::max(now, r.arrival);
-    batch.prompts.pieces += 1, batch.prompts.prompt_tokens += prompt, batch.prompts.prompt_pairs += prompt * prompt / 2;
+    batch.lengths.push_back(PromptOf(r)), batch.cached += prompt;
     batch.longest = std::max(batch.longest, static_cast<double>(r.output));
     batch.members.push_back(next);
   }
+  batch.prompts = PromptStep(batch.lengths, work.limits.layout);
+  if (work.limits.layout == PromptLayout::kPadded) batch.cached = batch.prompts.prompt_tokens;
   return batch;
 }
 
@@ -45,7 +49,7 @@ Served StaticBatch(const Work& work) {
     if (batch.members.empty()) continue;
     clock.WaitUntil(work.requests[batch.members.front()].arrival);
     clock.Spend(work.cost.Seconds(batch.prompts), Phase::kPrompt, 1, 0);
-    const double first = clock.Now(), n = batch.prompts.pieces, cached = batch.prompts.prompt_tokens + n;
+    const double first = clock.Now(), n = batch.prompts.pieces, cached = batch.cached + n;
     for (const std::size_t i : batch.members) {
       const double steps = std::max(0, work.requests[i].output - 1);
       served.outcomes[i] = {first, steps > 0 ? first + work.cost.DecodeRun(n, cached, steps) : first};

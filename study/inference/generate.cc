@@ -63,6 +63,12 @@ void AddMemory(GenerationAnswer& a) {
   const plan::Generation& g = a.scenario.generation;
   const double length = static_cast<double>(g.prompt + g.output);
   a.memory = plan::MemoryOf(a.scenario, static_cast<double>(g.batch), length);
+  if (a.scenario.speculation) {  // the draft lies on GPUs of the first stage
+    const plan::InferenceMemory draft =
+        plan::MemoryOf(DraftOf(a.scenario), static_cast<double>(g.batch), length).front();
+    a.memory.front().weights += draft.weights, a.memory.front().cache += draft.cache;
+    a.memory.front().states += draft.states;
+  }
   a.capacity = a.scenario.base.cluster.node.gpu.memory;
   const Bytes usable = a.scenario.strategy.memory_share * a.capacity;
   a.fits = true;
@@ -94,6 +100,10 @@ GenerationAnswer Generate(const plan::InferenceScenario& scenario) {
   const plan::Generation& g = scenario.generation;
   const GenerationTimes times = SimultaneousBatch(a.cost, g, static_cast<double>(scenario.strategy.token_budget));
   a.time_to_first_token = Seconds(times.first_token), a.time_per_output_token = Seconds(times.per_token);
+  if (scenario.speculation) {
+    a.speculation = Speculate(scenario, a.cost);
+    a.time_per_output_token = Seconds(times.per_token / a.speculation->Gain());
+  }
   a.total = a.time_to_first_token + static_cast<double>(g.output - 1) * a.time_per_output_token;
   const double replicas = scenario.strategy.replicas, batch = static_cast<double>(g.batch);
   a.requests_per_s = replicas * batch / a.total.value;

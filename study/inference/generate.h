@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -7,6 +8,7 @@
 #include "plan/inference/inference_scenario.h"
 #include "plan/inference/memory.h"
 #include "plan/inference/step_cost.h"
+#include "study/inference/speculative.h"
 
 namespace isochrone::study {
 
@@ -23,7 +25,7 @@ struct StepParts {
 /// g  time_per_output_token: the mean decode step while contexts grow from p to p + o - 1
 /// Source  Narayanan et al., "Cheaply Evaluating Inference Efficiency Metrics for Autoregressive Transformer APIs",
 ///         arXiv 2305.02440, equation 1. Its cost-aware form is T times GPUs, here as gpu_seconds_per_request (and
-///         money where the scenario gives a price).
+///         money where the scenario gives a price). With drafts g is the mean time per accepted token.
 struct GenerationAnswer {
   plan::InferenceScenario scenario;
   plan::ReplicaCost cost;
@@ -32,6 +34,7 @@ struct GenerationAnswer {
   double requests_per_s = 0;       // of all replicas
   double gpu_seconds_per_request = 0, money_per_million_tokens = 0;
   double joules_per_output_token = 0;
+  std::optional<SpeculationAnswer> speculation;
   StepParts prompt_step, decode_step;         // of the slowest stage
   std::vector<plan::InferenceMemory> memory;  // [stage], at the end of the generation
   Bytes capacity;

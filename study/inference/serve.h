@@ -23,7 +23,17 @@ struct Objective {
 /// Prompts and decoding apart, each with replicas and tensor ranks of its own.
 struct Separation {
   int prompt_replicas = 1, decode_replicas = 1, prompt_tensor = 1, decode_tensor = 1;
+  int prompt_pipeline = 1, decode_pipeline = 1;
   double transfer_bytes_per_s = 0;  // between the pools; 0: the in-node link
+  std::string engine = "";          // of the pools; empty: as the strategy says
+};
+
+/// Which plans to compare under the objective.
+struct PlanSearch {
+  std::vector<int> tensor, pipeline;
+  int most_gpus = 8;                  // of separated pools together
+  double transfer_bytes_per_s = 0;    // as of Separation
+  std::string separated_engine = "";  // as of Separation
 };
 
 /// A serving question: who asks how often for how much, and how the engine orders the work.
@@ -38,14 +48,11 @@ struct ServeScenario {
   sim::serving::Limits limits;  // cache_tokens 1e18: by the memory of the GPU
   std::optional<Separation> separation;
   std::optional<Objective> objective;
+  std::optional<PlanSearch> search;
 };
 
 /// Reads a file with `"workload": "serve"`. Throws Error.
 ServeScenario ReadServing(const std::string& path);
-
-/// Reads a trace: lines "arrival_s,prompt_tokens,output_tokens" under that header, sorted by arrival. Throws Error with
-/// file and line for whatever is damaged.
-std::vector<sim::serving::Request> ReadTrace(const std::string& path, const std::string& name);
 
 struct Percentiles {
   double mean = 0, p50 = 0, p90 = 0, p99 = 0;
@@ -61,7 +68,11 @@ struct ServeAnswer {
   double utilisation = 0;  // busy share of an engine
   double joules_per_output_token = 0;
   std::int64_t steps = 0, preemptions = 0;
-  double cache_tokens = 0;  // of one replica
+  double cache_tokens = 0;     // of one replica
+  double end = 0;              // s, when the last answer was whole
+  double prompt_step = 0;      // s, mean of the steps that held prompts
+  double bubble_seconds = 0;   // of all stages of a pipeline
+  Percentiles request_bubble;  // s, of those in front of each request's steps
   int gpus = 0;
   bool overloaded = false;
   std::optional<double> highest_rate;  // requests a second that keep the objective
@@ -78,5 +89,8 @@ bool Keeps(const ServeAnswer& answer, const Objective& objective);
 /// changes, then narrowed by trying `threads` rates at once until the bracket is 1% wide. 0 where none does.
 /// `keeps` must be monotone but for noise, and safe to call from several threads.
 double HighestRate(const std::function<bool(double)>& keeps, int threads);
+
+/// Threads that a search uses on this machine.
+int SearchThreads();
 
 }  // namespace isochrone::study

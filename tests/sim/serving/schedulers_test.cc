@@ -188,7 +188,7 @@ TEST_CASE("k engines with exponential prompts are M/M/k", "[serving]") {
     for (int i = 0; i < k; ++i) sum += term, term *= load / (i + 1);
     const double waits = term / (1 - rho) / (sum + term / (1 - rho));  // Erlang C
     const std::vector<Request> requests = Poisson(load, 1'500'000, prompt, {.mean = 1}, 5);
-    const Served served = PromptPool({requests, cost, {.sequences = 1, .token_budget = 1}}, k);
+    const Served served = PromptPool({requests, {.stages = {cost}}, {.sequences = 1, .token_budget = 1}, k});
     double wait = 0;
     for (std::size_t i = 0; i < requests.size(); ++i)
       wait += served.outcomes[i].first_token - requests[i].arrival - 1e-5 * requests[i].prompt;
@@ -255,8 +255,9 @@ TEST_CASE("separated pools: a prompt pool, a transfer, a decode pool that never 
   plan::StepCost cost;
   cost.decode_floor = 1, cost.prompt_floor = 2;
   const std::vector<Request> requests = {{0, 10, 3}, {1, 10, 3}};
+  const plan::ReplicaCost whole{.stages = {cost}};
   const Served served = Separated({.requests = requests,
-                                   .prompt_cost = cost,
+                                   .prompt_cost = whole,
                                    .decode_cost = cost,
                                    .limits = {.sequences = 8, .token_budget = 10},
                                    .prompt_engines = 1,
@@ -267,29 +268,6 @@ TEST_CASE("separated pools: a prompt pool, a transfer, a decode pool that never 
   CHECK(served.outcomes[1].first_token == 4);
   CHECK(served.outcomes[0].finish == 2 + 1 + 2);  // a transfer of 1 s, two decode steps of 1 s
   CHECK(served.outcomes[1].finish == 5 + 2);
-}
-
-TEST_CASE("first fit packs prompts into few bins, and a packed row pays for its own pairs only", "[serving]") {
-  const std::vector<std::int32_t> lengths = {5, 9, 4, 1, 6, 3};
-  const std::vector<Bin> bins = FirstFitDecreasing(lengths, 10);
-  REQUIRE(bins.size() == 3);  // 9 + 1, 6 + 4, 5 + 3
-  CHECK(bins[0].members == std::vector<std::size_t>{1, 3});
-  CHECK(bins[1].members == std::vector<std::size_t>{4, 2});
-  const plan::StepLoad packed = PackedPrompts(lengths, 10), padded = PaddedPrompts(lengths);
-  CHECK(packed.prompt_tokens == 28);
-  CHECK(packed.prompt_pairs == (25 + 81 + 16 + 1 + 36 + 9) / 2.0);
-  CHECK(padded.prompt_tokens == 6 * 9);
-  CHECK(padded.prompt_pairs == 6 * 81 / 2.0);
-}
-
-TEST_CASE("unequal microbatches leave bubbles, equal ones do not", "[serving]") {
-  // Two stages; groups of 1 s and 3 s alternate: while the long one runs, the short one waits.
-  const PipelineRun equal = PipelineOf({2, 2, 2, 2}, 2, 2), unequal = PipelineOf({1, 3, 1, 3}, 2, 2);
-  CHECK(equal.end == 10);
-  CHECK(equal.bubble == 4);  // one stage waits at the start, one at the end
-  CHECK(unequal.end == 13);
-  CHECK(unequal.bubble == 10);
-  CHECK(unequal.busy == equal.busy);
 }
 
 }  // namespace

@@ -4,8 +4,7 @@
 
 #include <cmath>
 
-#include "study/inference/packrat.h"
-#include "study/inference/speculative.h"
+#include "study/inference/lengths.h"
 #include "tests/plan/scenario_files.h"
 
 namespace isochrone::study {
@@ -73,6 +72,70 @@ TEST_CASE("requests longer than the cache are turned away and counted, empty pro
   CHECK(a.warnings.size() == 2);
 }
 
+TEST_CASE("power over time lies between idle and the limit, and adds up to the energy of the answer", "[study]") {
+  const tests::Folder folder;
+  const ServeAnswer a = Serve(ReadServing(folder.Write("s.json", kScenario)));
+  REQUIRE_FALSE(a.over_time.empty());
+  double sum = 0;
+  for (const ServingMoment& m : a.over_time) {
+    CHECK(m.watts >= 0.2 * 400 - 1e-6);
+    CHECK(m.watts <= 400 + 1e-6);
+    sum += m.watts * (m.end - m.start);
+  }
+  CHECK(sum == Approx(a.joules_per_output_token * 600 * 100));
+}
+
+TEST_CASE("a capped clock slows prompts and hardly tokens, and saves power", "[study]") {
+  const tests::Folder folder;
+  const ServeAnswer full = Serve(ReadServing(folder.Write("s.json", kScenario)));
+  const ServeAnswer capped = Serve(ReadServing(
+      folder.Write("c.json", tests::Replaced(kScenario, "\"tensor\": 1", "\"tensor\": 1, \"clock_mhz\": 1110"))));
+  CHECK(capped.prompt_step > 1.1 * full.prompt_step);
+  CHECK(capped.per_token.p50 < 1.05 * full.per_token.p50);
+  CHECK(capped.joules_per_output_token < full.joules_per_output_token);
+  CHECK(tests::Complaint(folder, [&] {
+          ReadServing(folder.Write("s.json",
+                                   tests::Replaced(kScenario, "\"tensor\": 1", "\"tensor\": 1, \"clock_mhz\": 1500")));
+        }) == "s.json: /strategy/clock_mhz = 1500\n  is over the full clock of a100_sxm_80gb\n  give at most 1410");
+}
+
+TEST_CASE("prompts that cannot be laid out so, and searches that cannot be made, are refused with what would do",
+          "[study]") {
+  const tests::Folder folder;
+  const auto complaint = [&](const std::string& from, const std::string& to) {
+    const std::string path = folder.Write("s.json", tests::Replaced(kScenario, from, to));
+    return tests::Complaint(folder, [&] { ReadServing(path); });
+  };
+  CHECK(complaint("\"sequences\": 64", "\"prompts\": \"packed\"") ==
+        "s.json: /scheduler/prompts = \"packed\"\n  lays out batches, and this scheduler's prompts come one by one\n"
+        "  write \"flat\", or /scheduler/kind static or batch_dispatch");
+  CHECK(complaint("\"objective\": {\"ttft_s\": 1, \"tpot_s\": 0.05, \"share\": 0.9}",
+                  "\"search\": {\"tensor\": [1], \"pipeline\": [1], \"most_gpus\": 2}")
+            .find("needs a promise to search under") != std::string::npos);
+  CHECK(complaint("{\"distribution\": \"exponential\", \"mean\": 500, \"most\": 4000}",
+                  "{\"distribution\": \"of_prompt\", \"ratio\": 1}")
+            .find("is of answers") != std::string::npos);
+}
+
+TEST_CASE("Zipf lengths keep their range, and answers may follow their prompts", "[study]") {
+  const tests::Folder folder;
+  const std::string text = tests::Replaced(
+      tests::Replaced(kScenario, "{\"distribution\": \"exponential\", \"mean\": 500, \"most\": 4000}",
+                      "{\"distribution\": \"zipf\", \"exponent\": 0.4, \"least\": 1000, \"most\": 4000}"),
+      "{\"distribution\": \"fixed\", \"mean\": 100}", "{\"distribution\": \"of_prompt\", \"ratio\": 0.1}");
+  const ServeScenario s = ReadServing(folder.Write("s.json", text));
+  double sum = 0;
+  for (const sim::serving::Request& r : sim::serving::Poisson(1, 20000, s.prompt, s.output, 1)) {
+    REQUIRE(r.prompt >= 1000);
+    REQUIRE(r.prompt <= 4000);
+    CHECK(std::abs(r.output - 0.1 * r.prompt) <= 0.5);
+    sum += r.prompt;
+  }
+  // mean of a density x^-0.4: the ratio of the integrals of x^0.6 and x^-0.4
+  const auto power = [](double e) { return (std::pow(4000, e) - std::pow(1000, e)) / e; };
+  CHECK(sum / 20000 == Approx(power(1.6) / power(0.6)).epsilon(0.01));
+}
+
 TEST_CASE("a damaged trace is refused with its line", "[study]") {
   const tests::Folder folder;
   const auto complaint = [&](const std::string& text) {
@@ -95,45 +158,6 @@ TEST_CASE("the highest rate is found within one percent, with any number of thre
     CHECK(HighestRate([](double rate) { return rate <= 0.02; }, threads) == Approx(0.02).epsilon(0.011));
   }
   CHECK(HighestRate([](double) { return false; }, 2) == 0);
-}
-
-TEST_CASE("a chain of drafts yields the geometric sum, a tree the sum of its paths", "[study]") {
-  CHECK(ExpectedTokens(0.8, 4) == Approx(1 + 0.8 + 0.64 + 0.512 + 0.4096));
-  CHECK(ExpectedTokens(1, 4) == 5);
-  CHECK(ExpectedTokens(0, 4) == 1);
-  CHECK(ExpectedTokensOfTree({-1, 0, 1, 2}, {0.8, 0.8, 0.8, 0.8}) == Approx(ExpectedTokens(0.8, 4)));
-  CHECK(ExpectedTokensOfTree({-1, -1, 0}, {0.6, 0.3, 0.5}) == Approx(1 + 0.6 + 0.3 + 0.3));
-}
-
-TEST_CASE("drafts pay where a step is bound by the weights, not where it is bound by its rows", "[study]") {
-  plan::StepCost cost;  // 10 ms for the weights, 0.1 ms a row beyond 100
-  for (int i = 0; i < plan::CountCurve::kPoints; ++i) {
-    const double rows = plan::CountCurve::CountAt(i);
-    cost.work.seconds[static_cast<std::size_t>(i)] = 0.01 + (rows > 128 ? 1e-4 * (rows - 128) : 0);
-  }
-  const Drafting drafting{.step = 1e-3, .drafted = 4};
-  CHECK(SpeculativeTokenTime(cost, drafting, 0.8, 1, 0) == Approx((0.004 + 0.01) / ExpectedTokens(0.8, 4)));
-  CHECK(BestDraft(cost, drafting, 0.8, 1, 0, 8) >= 4);
-  CHECK(BestDraft(cost, drafting, 0.8, 1024, 0, 8) == 0);
-  Drafting parallel = drafting;
-  parallel.parallel = true;
-  CHECK(SpeculativeTokenTime(cost, parallel, 0.8, 1, 0) < SpeculativeTokenTime(cost, drafting, 0.8, 1, 0));
-}
-
-TEST_CASE("Packrat's programme finds the best split, as trying all does", "[study]") {
-  // One thread: 1 s an item; more threads speed up less and less.
-  std::vector<Instance> profile;
-  for (const int t : {1, 2, 4, 8})
-    for (const int b : {1, 2, 4, 8, 16}) profile.push_back({t, b, b / std::pow(t, 0.6) + 0.3});
-  const std::vector<Instance> best = BestInstances(profile, 8, 16);
-  double latency = 0;
-  int threads = 0, items = 0;
-  for (const Instance& i : best) latency = std::max(latency, i.seconds), threads += i.threads, items += i.batch;
-  CHECK(items == 16);
-  CHECK(threads <= 8);
-  CHECK(latency == Approx(2.3));           // eight instances of one thread and two items
-  CHECK(latency < 16 / std::pow(8, 0.6));  // one instance with all threads
-  CHECK(BestInstances({{4, 4, 1}}, 2, 4).empty());
 }
 
 }  // namespace
