@@ -65,6 +65,9 @@ int CalibrateHere(const Asked& asked) {
 int Calibrate(const Asked& asked) {
   if (asked.framework) return FitFramework(asked);
   if (asked.device == 1) return CalibrateHere(asked);
+  if (asked.tables.empty())
+    throw Error("calibrate " + asked.gpu, "needs tables of measured kernels",
+                "name some, or measure with --device cuda");
   costmodel::CalibrationRequest request;
   request.gpu = plan::ReadGpu(asked.gpu);
   request.start = *costmodel::ProfileOf(request.gpu);
@@ -95,7 +98,8 @@ Verb CalibrateVerb() {
         options.Positional(asked->gpu, "gpu", "a GPU of the catalogue, or a file; with --framework a framework");
         options.Positionals(
             asked->tables, "tables",
-            "CSV files of measured kernels, forms in costmodel/calibrate/samples.h; or rows, schema in docs/rows.md");
+            "CSV files of measured kernels, forms in costmodel/calibrate/samples.h; or rows, schema in docs/rows.md",
+            false);
         options.Text(asked->out, "--out", "write the profile to this file");
         options.Choice(asked->device, "--device", {"none", "cuda"},
                        "cuda: measure the GPUs of this machine now, and fit to that; see docs/cuda.md");

@@ -16,8 +16,9 @@ void Options::Positional(std::string& into, const std::string& name, const std::
   app_.add_option(name, into, help)->required(required);
 }
 
-void Options::Positionals(std::vector<std::string>& into, const std::string& name, const std::string& help) {
-  app_.add_option(name, into, help)->required();
+void Options::Positionals(std::vector<std::string>& into, const std::string& name, const std::string& help,
+                          bool required) {
+  app_.add_option(name, into, help)->required(required);
 }
 
 void Options::Text(std::string& into, const std::string& flag, const std::string& help) {

@@ -15,7 +15,8 @@ class Options {
   explicit Options(CLI::App& app) : app_(app) {}
 
   void Positional(std::string& into, const std::string& name, const std::string& help, bool required = true);
-  void Positionals(std::vector<std::string>& into, const std::string& name, const std::string& help);
+  void Positionals(std::vector<std::string>& into, const std::string& name, const std::string& help,
+                   bool required = true);
   void Text(std::string& into, const std::string& flag, const std::string& help);
   void Texts(std::vector<std::string>& into, const std::string& flag, const std::string& help);
   void Choice(std::size_t& into, const std::string& flag, const std::vector<std::string>& names,
