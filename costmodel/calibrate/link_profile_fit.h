@@ -16,7 +16,7 @@ struct LinkFitRequest {
   int mesh_gpus = 0;           // of a mesh: how many GPUs it joins
   std::vector<double> usable_share{1};
   std::vector<std::string> tables;  // files; "FILE:3": the groups of 3 GPUs, where a table has others or does not say
-  std::string base;  // profile file whose constants, scaled, stand in for what no table measures
+  std::string base;                 // profile file whose constants, scaled, stand in for what no table measures
   std::string command = "costmodel_tests \"[fit-links]\"";  // that reproduces the fit
 };
 
