@@ -59,10 +59,14 @@ bool LegalLayout(const Space& space, const plan::Scenario& scenario) {
   return scenario.batch.sequences > 0 && scenario.batch.sequences % (scenario.batch.microbatch * s.data) == 0;
 }
 
-bool LegalPipeline(const plan::Scenario& scenario) {
+bool LegalPipeline(const plan::Scenario& scenario, const Constraints& constraints) {
   const Strategy& s = scenario.strategy;
   const int stages = plan::StagesOf(s), layers = scenario.model.layers;
   if (stages > layers + 2) return false;
+  if (constraints.even_pipeline) {
+    const bool rounds = s.schedule == ScheduleKind::kInterleaved1f1b;
+    if (layers % stages != 0 || (rounds && scenario.Microbatches() % s.pipeline != 0)) return false;
+  }
   if (s.pipeline == 1 &&
       (s.chunks_per_rank > 1 || (s.schedule != ScheduleKind::k1f1b && s.schedule != ScheduleKind::kGpipe)))
     return false;

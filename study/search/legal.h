@@ -15,7 +15,7 @@ bool LegalBlock(const plan::Scenario& scenario);
 bool LegalLayout(const Space& space, const plan::Scenario& scenario);
 
 /// Stages against layers, schedule against its shape.
-bool LegalPipeline(const plan::Scenario& scenario);
+bool LegalPipeline(const plan::Scenario& scenario, const Constraints& constraints = {});
 
 /// State sharding against the data ranks.
 bool LegalStep(const plan::Scenario& scenario);

@@ -108,7 +108,7 @@ void Worker::Pipelines(std::size_t axis, std::int64_t index, std::int64_t span) 
     return;
   }
   const plan::Strategy& base = walk_->base->strategy;
-  if (!LegalPipeline(scenario_) || RepeatsPipeline(scenario_.strategy, base)) return;
+  if (!LegalPipeline(scenario_, space_.constraints) || RepeatsPipeline(scenario_.strategy, base)) return;
   if (!(counting_ ? evaluator_.Accepts(scenario_) : evaluator_.EnterPipeline(scenario_))) return;
   Steps(axis, index, span);
 }

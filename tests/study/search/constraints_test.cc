@@ -1,0 +1,31 @@
+#include <catch2/catch.hpp>
+
+#include "study/search/sweep.h"
+#include "tests/study/search/space_file.h"
+
+namespace isochrone::study {
+namespace {
+
+std::int64_t LegalIn(const std::string& schedule, const std::string& chunks, const std::string& limits) {
+  const SpaceFile file;
+  return Sweep(file.Read(
+                   R"({"model": "models/gpt_3.6b.json", "cluster": {"node": "hardware/dgx_a100_80gb.json", "nodes": 4},
+                             "batch": {"sequences": 48, "microbatch": 1},
+                             "strategy": {"tensor": 1, "data": 2, "pipeline": [1, 2, 3, 4, 5, 7, 16], "schedule": ")" +
+                   schedule + R"(", "chunks_per_rank": )" + chunks +
+                   R"(}, "sweep": {"constraints": {"idle_gpus": true, "fits": false)" + limits + "}}}"),
+               {})
+      .legal;
+}
+
+}  // namespace
+
+TEST_CASE("an even pipeline has equal chunks and whole rounds of microbatches", "[search]") {
+  // 30 layers, 24 microbatches: of the degrees 1, 2, 3 and 5 divide the layers
+  CHECK(LegalIn("1f1b", "1", "") == 7);
+  CHECK(LegalIn("1f1b", "1", R"(, "even_pipeline": true)") == 4);
+  // three chunks a rank: 2 and 5 (15 chunks), of which 24 is a multiple of 2 alone
+  CHECK(LegalIn("interleaved_1f1b", "3", R"(, "even_pipeline": true)") == 1);
+}
+
+}  // namespace isochrone::study
