@@ -30,7 +30,7 @@ std::string Suggestion(const fs::path& reference) {
   std::sort(present.begin(), present.end());
   const std::string nearest = Nearest(reference.generic_string(), present);
   if (!nearest.empty()) return "did you mean " + nearest + "?";
-  return "the catalogue has folders models, hardware, clusters, published and examples";
+  return "the catalogue has folders models, hardware, clusters, published, examples, inference and sweeps";
 }
 
 std::string WithoutPrefix(const std::string& reference) {

@@ -120,7 +120,7 @@ TEST_CASE("a file that is not there is named with the nearest that is", "[scenar
   CHECK(Complaint(folder, [] { ReadScenario("nowhere/x.json"); }) ==
         "nowhere/x.json\n"
         "  no such file, here or in the catalogue\n"
-        "  the catalogue has folders models, hardware, clusters, published and examples");
+        "  the catalogue has folders models, hardware, clusters, published, examples, inference and sweeps");
 }
 
 TEST_CASE("a scenario of the catalogue is found by its name there", "[scenario]") {
