@@ -77,15 +77,34 @@ narrate() {
   ((shown == 0)) || printf '\r\033[K' >&2
 }
 
-# configure PRESET: into build/PRESET, once; ninja repeats it when a list of sources or a CMake file changes.
-configure() {
-  local folder="$root/build/$1" log
-  if [[ -f $folder/build.ninja ]]; then
-    if grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$folder/CMakeCache.txt"; then return; fi
+# configured FOLDER [ISO_CUDA]: whether FOLDER is configured, for this tree, with this value of ISO_CUDA.
+configured() {
+  local folder=$1 cuda=${2-}
+  [[ -f $folder/build.ninja ]] || return 1
+  if ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$folder/CMakeCache.txt"; then
     rm -rf "$folder/CMakeCache.txt" "$folder/CMakeFiles"  # the tree has moved
+    return 1
   fi
+  [[ -z $cuda ]] || grep -qxF "ISO_CUDA:STRING=$cuda" "$folder/CMakeCache.txt"
+}
+
+# configure PRESET: into build/PRESET, once; ninja repeats it when a list of sources or a CMake file changes.
+# The kernels for GPUs take minutes to compile, so the program alone has them where a GPU is, or where ISO_CUDA=ON asks for
+# them (on the login node of a cluster). A build that has them keeps them.
+configure() {
+  local preset=$1 folder="$root/build/$1" log cuda=${ISO_CUDA-} options=()
+  if [[ -z $cuda && $preset == release ]]; then
+    if compgen -G "/dev/nvidia[0-9]*" >/dev/null; then
+      cuda=AUTO
+    elif [[ ! -f $folder/build.ninja ]]; then
+      cuda=OFF
+      say "no GPU in this machine: built without CUDA (ISO_CUDA=ON ./run builds with it)"
+    fi
+  fi
+  if configured "$folder" "$cuda"; then return; fi
   log="$folder/configure.log"
-  if (cd "$root" && cmake --preset "$1") >"$log" 2>&1 </dev/null; then
+  [[ -z $cuda ]] || options=("-DISO_CUDA=$cuda")
+  if (cd "$root" && cmake --preset "$preset" "${options[@]}") >"$log" 2>&1 </dev/null; then
     grep -E '^-- isochrone: ' "$log" | sed 's/^-- isochrone: /  /' >&2 || true
   else
     cat "$log" >&2

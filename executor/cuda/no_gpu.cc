@@ -11,7 +11,7 @@ int GpuCount() { return 0; }
 namespace {
 
 [[noreturn]] void Refuse() {
-  throw Error("--device cuda", WhyNoGpu(), "build it where nvcc and NCCL are: docs/cuda.md says how");
+  throw Error("--device cuda", WhyNoGpu(), "build it where nvcc and NCCL are, with ISO_CUDA=ON ./run (docs/cuda.md)");
 }
 
 }  // namespace
