@@ -26,6 +26,25 @@ function(_iso_link target)
   target_link_libraries(${target} PUBLIC ${links})
 endfunction()
 
+# Reading the standard library is a third of a first build, nlohmann/json another part where a room is made of it. The first
+# room that asks compiles them, the others take them from it; all must have the same flags. Only where ISO_PCH is ON:
+# elsewhere a forgotten include is found.
+function(_iso_precompile room)
+  set(header standard.h)
+  set(owner iso_base)
+  if(room MATCHES "^(reports|cli)$")
+    set(header standard_and_json.h)
+    set(owner iso_reports)
+  endif()
+  if(NOT ISO_PCH)
+    return()
+  elseif(owner STREQUAL "iso_${room}")
+    target_precompile_headers(iso_${room} PRIVATE ${PROJECT_SOURCE_DIR}/cmake/precompiled/${header})
+  else()
+    target_precompile_headers(iso_${room} REUSE_FROM ${owner})
+  endif()
+endfunction()
+
 function(iso_room name)
   cmake_parse_arguments(ARG "" "" "LINKS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${name}/*.cc)
@@ -36,11 +55,13 @@ function(iso_room name)
   endif()
   target_include_directories(iso_${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_compile_options(iso_${name} PRIVATE ${ISO_WARNINGS})
+  _iso_precompile(${name})
   _iso_link(iso_${name} ${ARG_LINKS})
 endfunction()
 
 # Loops marked `omp simd` vectorise (no OpenMP runtime is linked); sqrt and selections do, since errno and traps are unused.
 function(iso_vectorise name)
+  set_target_properties(iso_${name} PROPERTIES DISABLE_PRECOMPILE_HEADERS ON)  # other flags than base
   target_compile_options(iso_${name} PRIVATE -O3 -fopenmp-simd -fno-math-errno -fno-trapping-math -ffp-contract=fast)
 endfunction()
 
@@ -54,6 +75,7 @@ function(iso_program target folder)
   add_library(iso_${folder} STATIC ${sources})  # all but main, so that tests can link the verbs
   target_include_directories(iso_${folder} PUBLIC ${PROJECT_SOURCE_DIR})
   target_compile_options(iso_${folder} PRIVATE ${ISO_WARNINGS})
+  _iso_precompile(${folder})
   _iso_link(iso_${folder} ${ARG_LINKS})
   add_executable(${target} ${PROJECT_SOURCE_DIR}/${folder}/main.cc)
   target_compile_options(${target} PRIVATE ${ISO_WARNINGS})

@@ -4,7 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "executor/cuda/gpu_bench.h"
+#include "executor/cuda/bench_request.h"
+#include "executor/cuda/gpu_timings.h"
 #include "executor/run.h"
 
 namespace isochrone::executor::cuda {
