@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "executor/cuda/device_calls.h"
 #include "executor/cuda/device_rank.h"
+#include "executor/cuda/gpu_bench.h"
 #include "executor/cuda/launcher.h"
 #include "executor/cuda/run.h"
 #include "executor/rank_run.h"
