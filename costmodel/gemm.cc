@@ -72,11 +72,10 @@ double GemmModel::Combine(double a, double b) const {
 }
 
 GemmPrice GemmModel::Price(const GemmShape& s) const {
-  const double output = s.output.value * (s.accumulate ? 2 : 1);
   const double cells = s.batch * s.m * s.n;
   GemmPrice best;
   best.alignment = s.alignment;
-  best.traffic = Bytes(s.batch * (s.m * s.k + s.k * s.n) * s.element.value + cells * output);
+  best.traffic = Bytes(s.batch * (s.m * s.k + s.k * s.n) * s.element.value + cells * s.output.value * (s.accumulate ? 2 : 1));
   best.launch = curve_.launch;
   best.total = Seconds(std::numeric_limits<double>::infinity());
   const double memory = best.traffic.value / (memory_ * s.alignment);
@@ -92,7 +91,7 @@ GemmPrice GemmModel::Price(const GemmShape& s) const {
       const double u = tiles / multiprocessors_;
       const double load = u <= 1 ? 1 : u + curve_.quantisation * (std::ceil(u) - u);
       const double time =
-          load * (depth * tile.step / s.alignment + curve_.prologue.value + tile.area * output / epilogue_);
+          load * (depth * tile.step / s.alignment + curve_.prologue.value + tile.area * s.output.value / epilogue_);
       if (time < compute) compute = time, chosen = &tile, chosen_tiles = tiles, chosen_load = load;
     }
     const double split = splits == 1 ? 0 : curve_.split.value + splits * kPartialBytes * cells / split_memory_;
