@@ -76,6 +76,18 @@ TEST_CASE("accumulating into fp32 moves eight bytes an element instead of two", 
   CHECK((model.Price(gemm).traffic - plain).value == 6.0 * 4096 * 4096);
 }
 
+TEST_CASE("what a product is added to is read behind its arithmetic: only writing fp32 for bf16 lengthens a tile",
+          "[gemm]") {
+  GemmCurve slow = IdealGemm();
+  slow.epilogue = BytesPerSecond(1e9);           // so slow that the end of a tile is felt
+  plan::Gemm gemm = Product(1280, 1280, 65536);  // one tile of 128 x 128 for each of 100 multiprocessors
+  const double plain = Time(slow, gemm);
+  gemm.accumulate = true;
+  CHECK(Time(slow, gemm) == Approx(plain));
+  gemm.output = plan::Dtype::kFp32;
+  CHECK(Time(slow, gemm) - plain == Approx(2.0 * 128 * 128 / 1e9).epsilon(1e-3));
+}
+
 TEST_CASE("alignment is judged on the dimensions that are contiguous in memory", "[gemm]") {
   plan::Gemm gemm = Product(1001, 1024, 1024);
   CHECK(AlignmentOf(gemm) == 1);  // rows of A may be odd
