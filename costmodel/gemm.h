@@ -39,10 +39,9 @@ struct GemmShape {
 /// rate, l2, epilogue  of one multiprocessor; k/s is rounded up to the depth of one pipeline stage, 128 bytes
 /// tm, tn, s           the tile and split of k with the least time: a library's heuristic is taken to choose well
 /// Source  Tiles and waves: NVIDIA, "Matrix Multiplication Background User's Guide"; constants fitted, see profile.h.
-/// Assumes C, where it is read, is fetched during the main loop: of 61 products added to fp32 on an A100 (an operator
-/// table
-///         of SimuMax, not fitted) the median time over this model's is that of the 61 that overwrite bf16, within 0.5
-///         %; operands come from memory once; operands that a previous kernel left in L2 make small products faster.
+/// Assumes operands come from memory once; operands that a previous kernel left in L2 make small products faster. C,
+///         where it is read, is fetched behind the arithmetic: of 61 products added to fp32 on an A100 (operator table
+///         of SimuMax, not fitted) the median of time over price is that of 61 others within 0.5 %.
 class GemmModel {
  public:
   GemmModel(const plan::Gpu& gpu, const GemmCurve& curve, plan::Dtype dtype);
