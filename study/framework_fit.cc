@@ -176,7 +176,9 @@ FrameworkFit FitFramework(const std::vector<Row>& rows, const FrameworkFitReques
   const std::vector<double> after = Ratios(at), left = Ratios(LeftOut(predict, values, at));
   for (std::size_t i = 0; i < constants.size(); ++i) constants[i].set(fit.profile, values[i]);
   fit.before = MeanError(before), fit.after = MeanError(after), fit.left_out = MeanError(left);
+  const bool as_dense = fit.profile.expert_spread == fit.profile.spread;
   fit.profile.spread = SpreadOf(left);
+  if (as_dense) fit.profile.expert_spread = fit.profile.spread;
   std::vector<std::string> ids;
   int held = 0;
   for (std::size_t i = 0; i < chosen.size(); ++i) {

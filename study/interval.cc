@@ -17,8 +17,9 @@ double UnmeasuredShare(const std::vector<OperationLine>& operations, const costm
 
 Range IntervalOf(const plan::Scenario& scenario, Seconds step_time) {
   const plan::Strategy& s = scenario.strategy;
-  const double spread =
-      costmodel::FrameworkOf(s.framework, scenario.cluster.node.gpu, s.compiled, s.optimizer_sharding).spread;
+  const costmodel::FrameworkProfile profile =
+      costmodel::FrameworkOf(s.framework, scenario.cluster.node.gpu, s.compiled, s.optimizer_sharding);
+  const double spread = scenario.model.moe ? profile.expert_spread : profile.spread;
   return {(1 - spread) * step_time, (1 + spread) * step_time};
 }
 
