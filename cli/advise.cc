@@ -29,7 +29,7 @@ double Gain(double now, double before) { return 100 * (now / before - 1); }
 Table ShapeTable(const study::Advice& advice, int most) {
   Table table({{"change", "change", "", Align::kLeft},
                {"rule", "rule", "", Align::kLeft},
-               {"share_pct", "of the gain", "%"},
+               {"share_pct", "of what is saved", "%"},
                {"parameters_1e9", "parameters", "10^9"},
                {"step_time_s", "step", "s"},
                {"tflops_per_gpu", "TFLOP/s per GPU"},

@@ -170,15 +170,15 @@ ShapeAnswer Answer(const Scenario& scenario) {
 /// Which rule made most of the difference in time a model FLOP. Time a FLOP is 1 / TFLOP/s, whatever the model's size.
 void Attribute(const ShapeAnswer& base, ShapeAnswer& answer) {
   const auto each = [](const ShapeAnswer& a, double seconds) { return seconds / (a.step_s * a.tflops_per_gpu); };
-  const double gain = each(base, base.step_s) - each(answer, answer.step_s);
-  double most = 0;
+  double most = 0, all = 0;
   for (std::size_t r = 0; r < kShapeRules; ++r) {
     const double saved = each(base, base.losses[r]) - each(answer, answer.losses[r]);
+    all += std::max(0.0, saved);
     if (saved <= most) continue;
     most = saved;
     answer.rule = static_cast<ShapeRule>(r);
   }
-  answer.share = gain > 0 ? most / gain : 0;
+  answer.share = all > 0 ? most / all : 0;
 }
 
 /// Predicts what may be listed; nothing where parameters differ too much or the shape cannot run.

@@ -20,7 +20,7 @@ struct ShapeAnswer {
   bool fits = false;
   ShapeLosses losses{};
   ShapeRule rule = ShapeRule::kSize;  // that made most of the difference in time a model FLOP
-  double share = 0;                   // of that difference
+  double share = 0;                   // of what all rules save together; others may cost some of it again
 };
 
 struct Advice {

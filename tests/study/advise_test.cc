@@ -59,6 +59,8 @@ TEST_CASE("what is listed is faster, near in parameters, and ordered", "[advise]
     CHECK(a.tflops_per_gpu > advice.model.tflops_per_gpu);
     CHECK(a.tflops_per_gpu <= last);
     CHECK(a.fits);
+    CHECK(a.share > 0);
+    CHECK(a.share <= 1);
     last = a.tflops_per_gpu;
   }
 }

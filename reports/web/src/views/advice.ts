@@ -86,7 +86,7 @@ export const advice: View = {
           }),
           sizes(a, colour), rulesCard(a),
           objectTable("All shapes", [...(a.model ? [a.model] : []), ...better] as unknown as Record<string, unknown>[], ["change", "rule", "share_pct", "parameters_1e9"], {
-            columns: [{ key: "change" }, { key: "rule" }, { key: "share_pct", title: "of the gain" }, { key: "parameters_1e9", title: "10⁹ parameters" }, { key: "step_time_s" }, { key: "tflops_per_gpu", title: "TFLOP/s" },
+            columns: [{ key: "change" }, { key: "rule" }, { key: "share_pct", title: "of what is saved" }, { key: "parameters_1e9", title: "10⁹ parameters" }, { key: "step_time_s" }, { key: "tflops_per_gpu", title: "TFLOP/s" },
               { key: "tflops_gain_pct", title: "gain" }, { key: "tokens_per_s", title: "tokens/s" }, { key: "tokens_gain_pct", title: "gain in tokens/s" }] }),
         ]),
     ];
