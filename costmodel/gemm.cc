@@ -75,7 +75,8 @@ GemmPrice GemmModel::Price(const GemmShape& s) const {
   const double cells = s.batch * s.m * s.n;
   GemmPrice best;
   best.alignment = s.alignment;
-  best.traffic = Bytes(s.batch * (s.m * s.k + s.k * s.n) * s.element.value + cells * s.output.value * (s.accumulate ? 2 : 1));
+  best.traffic =
+      Bytes(s.batch * (s.m * s.k + s.k * s.n) * s.element.value + cells * s.output.value * (s.accumulate ? 2 : 1));
   best.launch = curve_.launch;
   best.total = Seconds(std::numeric_limits<double>::infinity());
   const double memory = best.traffic.value / (memory_ * s.alignment);
