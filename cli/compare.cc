@@ -93,7 +93,7 @@ Line Compare(const std::string& path, const plan::Samples* given, const Asked& a
   for (int turn = 0; turn < asked.turns || measured < kLeastSeconds; ++turn) {
     if (!given) {
       plan::Samples now;
-      executor::MeasureOps(scenario, plan, now);
+      executor::MeasureOps(scenario, plan, static_cast<executor::ClockKind>(asked.clock), now);
       for (const auto& [signature, sample] : now.by_signature) sampled[signature].push_back(sample.seconds);
     }
     last = Measured(scenario, plan, asked);
@@ -227,7 +227,8 @@ int CompareAll(const Asked& asked) {
     return kAnswered;
   }
   const bool now = asked.profile.empty();
-  const plan::Samples samples = now ? SampledOps({}, "isochrone compare") : plan::ReadSamples(asked.profile);
+  const plan::Samples samples =
+      now ? SampledOps({}, executor::ClockKind::kVirtual, "isochrone compare") : plan::ReadSamples(asked.profile);
   std::vector<Line> lines;
   for (const std::string& path : asked.scenarios) lines.push_back(Compare(path, now ? nullptr : &samples, asked));
   const auto json = [&] { return JsonText(lines, asked, samples); };

@@ -3,11 +3,13 @@
 #include <string>
 #include <vector>
 
+#include "executor/clock.h"
 #include "plan/samples.h"
 
 namespace isochrone::cli {
 
-/// Measures every op of the scenarios on this machine, each once.
-plan::Samples SampledOps(const std::vector<std::string>& scenarios, const std::string& command);
+/// Measures every op of the scenarios on this machine by `clock`, each once.
+plan::Samples SampledOps(const std::vector<std::string>& scenarios, executor::ClockKind clock,
+                         const std::string& command);
 
 }  // namespace isochrone::cli

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <thread>
 
 #include "base/error.h"
@@ -40,37 +41,38 @@ class OtherWork {
   std::vector<float> data_ = std::vector<float>(kOtherData / sizeof(float), 0);
 };
 
-template <class Body>
-plan::Sample Repeat(Body body) {
-  Clock clock(ClockKind::kVirtual);
-  OtherWork other;
-  std::vector<double> seconds;
-  for (int i = 0; i < kWarmups + kRepeats; ++i) {
-    other.Do();
-    const double start = clock.Now();
-    body();
-    const double taken = clock.Now() - start;
-    if (i >= kWarmups) seconds.push_back(taken);
-  }
-  return SampleOf(std::move(seconds));
+/// Ranks on threads of their own, and the clock that times them. By the time of day all of a plan's ranks do at once
+/// what is measured, and share memory bandwidth, caches and power as in a step. In virtual time one works while others
+/// wait.
+struct Bench {
+  const plan::Layout& layout;
+  ClockKind clock;
+  bool AllAtOnce() const { return clock == ClockKind::kWall; }
+};
+
+/// Ranks 0 … n − 1, as `rank` sees them.
+Team TeamOf(int n, int rank) {
+  Team team{.ranks = std::vector<int>(static_cast<std::size_t>(n)), .index = rank};
+  std::iota(team.ranks.begin(), team.ranks.end(), 0);
+  return team;
 }
 
-/// `body(communicator, rank)` on `ranks` threads in virtual time, repeated; seconds of rank 0.
+/// `body(communicator, clock, rank, round)` on `ranks` threads, repeated; the seconds that it returns on rank 0.
 template <class Body>
-plan::Sample Together(int ranks, Body body) {
+plan::Sample Together(const Bench& bench, int ranks, Body body) {
   ThreadWorld world({});
   std::vector<double> seconds;
   std::vector<std::thread> threads;
   for (int rank = 0; rank < ranks; ++rank) {
     threads.emplace_back([&, rank] {
-      Clock clock(ClockKind::kVirtual);
+      Clock clock(bench.clock);
       const auto communicator = world.Join<float>(rank, clock);
       communicator->Begin();
       OtherWork other;
       for (int i = 0; i < kWarmups + kRepeats; ++i) {
-        if (rank == 0) other.Do();
-        const double worked = body(*communicator, rank, i);
-        if (rank == 0 && i >= kWarmups) seconds.push_back(worked);
+        if (rank == 0 || bench.AllAtOnce()) other.Do();
+        const double taken = body(*communicator, clock, rank, i);
+        if (rank == 0 && i >= kWarmups) seconds.push_back(taken);
       }
       communicator->End();
     });
@@ -79,18 +81,38 @@ plan::Sample Together(int ranks, Body body) {
   return SampleOf(std::move(seconds));
 }
 
-plan::Sample MeasureCollective(const plan::Layout& layout, const plan::Collective& c) {
-  const int n = static_cast<int>(plan::RanksOf(layout, c.group, 0).size());
+/// What a rank does for itself: `make()` prepares it on every rank, and what that returns is repeated.
+template <class Make>
+plan::Sample Apart(const Bench& bench, Make make) {
+  const int ranks = bench.AllAtOnce() ? bench.layout.World() : 1;
+  std::vector<decltype(make())> bodies;
+  for (int rank = 0; rank < ranks; ++rank) bodies.push_back(make());
+  return Together(bench, ranks, [&](Communicator<float>& communicator, Clock& clock, int rank, int) {
+    float nothing = 0;
+    const Slice<float> slice{&nothing, &nothing, 1};
+    communicator.AllReduce(TeamOf(ranks, rank), {&slice, 1});  // so that all begin at once
+    const double start = clock.Now();
+    bodies[static_cast<std::size_t>(rank)]();
+    return clock.Now() - start;
+  });
+}
+
+plan::Sample MeasureCollective(const Bench& bench, const plan::Collective& c) {
+  const int n = static_cast<int>(plan::RanksOf(bench.layout, c.group, 0).size());
   if (n == 1) return {.seconds = 0, .spread = 0, .repeats = 1};
+  const int ranks = bench.AllAtOnce() ? bench.layout.World() : n;
   const Index count = std::max<Index>(n, static_cast<Index>(c.bytes.value / 4) / n * n);
-  std::vector<std::vector<float>> in(static_cast<std::size_t>(n)), out(static_cast<std::size_t>(n));
+  std::vector<std::vector<float>> in(static_cast<std::size_t>(ranks)), out(in);
   for (std::size_t r = 0; r < in.size(); ++r) {
     in[r].assign(static_cast<std::size_t>(count), 1);
     out[r].assign(static_cast<std::size_t>(count), 1);
   }
-  return Together(n, [&](Communicator<float>& communicator, int rank, int) {
-    Team team{.ranks = {}, .index = rank};
-    for (int r = 0; r < n; ++r) team.ranks.push_back(r);
+  return Together(bench, ranks, [&](Communicator<float>& communicator, Clock&, int rank, int) {
+    Team team = TeamOf(n, rank);
+    if (bench.AllAtOnce()) {
+      team.ranks = plan::RanksOf(bench.layout, c.group, rank);
+      team.index = static_cast<int>(std::find(team.ranks.begin(), team.ranks.end(), rank) - team.ranks.begin());
+    }
     const auto r = static_cast<std::size_t>(rank);
     const Slice<float> slice{in[r].data(), out[r].data(), count};
     if (c.kind == plan::CollectiveKind::kAllGather) return communicator.AllGather(team, {&slice, 1}).worked;
@@ -100,41 +122,43 @@ plan::Sample MeasureCollective(const plan::Layout& layout, const plan::Collectiv
 }
 
 /// Both copies of a message: into the mailbox and out of it.
-plan::Sample MeasureMessage(const plan::Message& m) {
+plan::Sample MeasureMessage(const Bench& bench, const plan::Message& m) {
   const Index count = static_cast<Index>(m.bytes.value / 4);
   std::vector<float> from(static_cast<std::size_t>(count), 1), to(from);
-  double sent = 0;
-  plan::Sample sample = Together(2, [&](Communicator<float>& communicator, int rank, int i) {
-    const Tag there{false, 0, 0, i}, back{true, 0, 0, i};
+  return Together(bench, 2, [&](Communicator<float>& communicator, Clock&, int rank, int i) {
+    const Tag there{false, 0, 0, i}, after{false, 0, 1, i}, back{true, 0, 0, i};
+    float seconds = 0;
     if (rank == 1) {
-      sent = communicator.Send(0, there, from.data(), count).worked;
-      float answer = 0;
-      return communicator.Receive(0, back, &answer, 1).worked;
+      seconds = static_cast<float>(communicator.Send(0, there, from.data(), count).worked);
+      communicator.Send(0, after, &seconds, 1);
+      communicator.Receive(0, back, &seconds, 1);
+      return 0.0;
     }
     const double received = communicator.Receive(1, there, to.data(), count).worked;
-    const double both = sent + received;
-    const float answer = 0;
-    communicator.Send(1, back, &answer, 1);
-    return both;
+    communicator.Receive(1, after, &seconds, 1);
+    communicator.Send(1, back, &seconds, 1);
+    return received + static_cast<double>(seconds);
   });
-  return sample;
 }
 
-plan::Sample MeasureUpdate(double parameters) {
+plan::Sample MeasureUpdate(const Bench& bench, double parameters) {
   const auto n = static_cast<std::size_t>(parameters);
-  std::vector<float> gradient(n, 0.1f), value(n, 0.1f), first(n, 0), second(n, 0);
-  Index step = 0;
-  return Repeat([&] {
-    kernels::AdamW<float>(static_cast<Index>(n), ++step, {}, 1, gradient.data(), value.data(), first.data(),
-                          second.data());
-    std::memset(gradient.data(), 0, n * sizeof(float));
+  return Apart(bench, [n] {
+    return [n, gradient = std::vector<float>(n, 0.1f), value = std::vector<float>(n, 0.1f),
+            first = std::vector<float>(n, 0), second = std::vector<float>(n, 0), step = Index{0}]() mutable {
+      kernels::AdamW<float>(static_cast<Index>(n), ++step, {}, 1, gradient.data(), value.data(), first.data(),
+                            second.data());
+      std::memset(gradient.data(), 0, n * sizeof(float));
+    };
   });
 }
 
-plan::Sample MeasureNorm(Bytes bytes) {
-  const std::vector<float> gradient(static_cast<std::size_t>(bytes.value / 4), 0.1f);
-  double sum = 0;
-  return Repeat([&] { sum += kernels::SquaredNorm<float>(static_cast<Index>(gradient.size()), gradient.data()); });
+plan::Sample MeasureNorm(const Bench& bench, Bytes bytes) {
+  return Apart(bench, [n = static_cast<std::size_t>(bytes.value / 4)] {
+    return [gradient = std::vector<float>(n, 0.1f), sum = 0.0]() mutable {
+      sum += kernels::SquaredNorm<float>(static_cast<Index>(gradient.size()), gradient.data());
+    };
+  });
 }
 
 /// Microbatches that a pipeline rank has in flight at its fullest, the mean over ranks.
@@ -179,9 +203,9 @@ std::vector<plan::Task> SteadyOrder(int microbatches, int in_flight, bool split_
   return order;
 }
 
-/// Adds the ops of layers that a short run of them measured: as many ranks as in a step take turns, each with as many
-/// weights and microbatches in flight.
-void MeasureLayers(const plan::Scenario& whole, const plan::Schedule& schedule, bool split_backward,
+/// Adds the ops of layers that a short run of them measured: as many ranks as in a step, each with as many weights and
+/// microbatches in flight. In virtual time stages take turns; by the time of day all work at once.
+void MeasureLayers(const plan::Scenario& whole, const plan::Schedule& schedule, bool split_backward, ClockKind clock,
                    plan::Samples& samples) {
   const int in_flight = std::min(InFlight(schedule), schedule.microbatches);
   const int microbatches =
@@ -191,7 +215,8 @@ void MeasureLayers(const plan::Scenario& whole, const plan::Schedule& schedule, 
   plan.schedule.order[0] = SteadyOrder(microbatches, in_flight, split_backward);
   RunOptions options;
   options.steps = kLayerSteps;
-  options.take_turns = schedule.placement.ranks > 1;
+  options.clock = clock;
+  options.take_turns = clock == ClockKind::kVirtual && schedule.placement.ranks > 1;
   options.tokens = RandomTokens(options.seed, scenario.model.vocabulary);
   const RunResult run = Run<float>(scenario, plan, options);
   std::map<std::string, std::pair<double, double>> sums;  // equal ops of several layers: seconds, count
@@ -220,27 +245,28 @@ bool HasPhase(const plan::Schedule& schedule, std::initializer_list<plan::Phase>
 
 }  // namespace
 
-void MeasureOps(const plan::Scenario& scenario, const plan::Plan& plan, plan::Samples& samples) {
+void MeasureOps(const plan::Scenario& scenario, const plan::Plan& plan, ClockKind clock, plan::Samples& samples) {
+  const Bench bench{plan.layout, clock};
   kernels::SetGemmThreads(1);
   const std::map<std::string, plan::PlanOp> ops = plan::OpsOf(plan);
   const bool layers = std::any_of(ops.begin(), ops.end(), [&](const auto& op) {
     return op.second.program != nullptr && !samples.by_signature.count(op.first);
   });
   if (layers && HasPhase(plan.schedule, {plan::Phase::kBackward, plan::Phase::kOverlapped}))
-    MeasureLayers(scenario, plan.schedule, false, samples);
+    MeasureLayers(scenario, plan.schedule, false, clock, samples);
   if (layers && HasPhase(plan.schedule, {plan::Phase::kBackwardInput}))
-    MeasureLayers(scenario, plan.schedule, true, samples);
+    MeasureLayers(scenario, plan.schedule, true, clock, samples);
   for (const auto& [signature, at] : ops) {
     if (at.program != nullptr || samples.by_signature.count(signature)) continue;
     plan::Sample& sample = samples.by_signature[signature];
     if (const auto* c = std::get_if<plan::Collective>(&at.op.kind)) {
-      sample = MeasureCollective(plan.layout, *c);
+      sample = MeasureCollective(bench, *c);
     } else if (const auto* m = std::get_if<plan::Message>(&at.op.kind)) {
-      sample = MeasureMessage(*m);
+      sample = MeasureMessage(bench, *m);
     } else if (const auto* u = std::get_if<plan::OptimizerUpdate>(&at.op.kind)) {
-      sample = MeasureUpdate(u->parameters);
+      sample = MeasureUpdate(bench, u->parameters);
     } else if (const auto* g = std::get_if<plan::GradientNorm>(&at.op.kind)) {
-      sample = MeasureNorm(g->bytes);
+      sample = MeasureNorm(bench, g->bytes);
     } else {
       throw Error("op " + at.op.name + " of the step", "the CPU does not run it", "predict this scenario instead");
     }
