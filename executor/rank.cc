@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "kernels/rope.h"
-#include "plan/layer_traffic.h"
 
 namespace isochrone::executor {
 namespace {
@@ -46,7 +45,7 @@ Rank<T>::Rank(const RunPlan& run, int rank, Communicator<T>& communicator, Clock
   settings_.seed = options_.seed;
   if (model.position == plan::PositionKind::kRotary) SetRotary(settings_);
   walk_.BuildSlots(plan_, at_.pp);
-  ListVisits();
+  state_.ListVisits(walk_.slots(), plan_.schedule.order[static_cast<std::size_t>(at_.pp)]);
   for (const plan::LayerProgram& program : plan_.programs) {
     auto& seconds = times_.seconds.emplace_back();
     for (std::size_t phase = 0; phase < plan::kPhases; ++phase) seconds[phase].resize(program.ops[phase].size());
@@ -97,9 +96,7 @@ void Rank<T>::AllocateState(Parameter<T>& p) {
   const bool shards = scenario_.strategy.optimizer_sharding != plan::Sharding::kNone;
   const Team& team = TeamOf(p.expert ? plan::Group::kExpertData : plan::Group::kShard);
   const Index owners = shards ? team.Size() : 1;
-  p.padded = (p.Count() + owners - 1) / owners * owners;
-  p.owned = p.padded / owners;
-  p.first_owned = owners > 1 ? team.index * p.owned : 0;
+  Own(owners, owners > 1 ? team.index : 0, p);
   p.value = Zeros(plan::BufferKind::kParameter, p.padded, p.key);
 }
 
@@ -107,14 +104,12 @@ void Rank<T>::AllocateState(Parameter<T>& p) {
 template <class T>
 void Rank<T>::KeepShares(Parameter<T>& p) {
   const plan::Strategy& s = scenario_.strategy;
-  const plan::Layout& l = plan_.layout;
-  const bool copies = (p.expert ? l.Edp() : l.dp * l.cp) > 1;
-  if (s.optimizer_sharding == plan::Sharding::kZero3 && p.owned < p.padded) {
+  if (SharesValue(s, p)) {
     p.value_share = Zeros(plan::BufferKind::kParameter, p.owned, p.key);
     std::memcpy(p.value_share->template As<T>(), p.value->template As<T>() + p.first_owned, p.value_share->Size());
     p.value.reset();
   }
-  if (plan::ReducesEveryMicrobatch(s) && copies) {
+  if (SharesGradient(s, plan_.layout, p)) {
     p.gradient_share = Zeros(plan::BufferKind::kGradient, p.owned, p.key);
   } else {
     p.gradient = Zeros(plan::BufferKind::kGradient, p.padded, p.key);

@@ -9,6 +9,7 @@
 
 #include "executor/communicator.h"
 #include "executor/extents.h"
+#include "executor/layer_state.h"
 #include "executor/operands.h"
 #include "executor/options.h"
 #include "executor/parameters.h"
@@ -32,7 +33,9 @@ struct RunPlan {
 template <class T>
 class Rank {
   using Walk = executor::Walk<Rank<T>, Parameter<T>, Memory::Handle>;
+  using LayerState = executor::LayerState<Rank<T>, Parameter<T>, typename Walk::Layer>;
   friend Walk;
+  friend LayerState;
 
  public:
   Rank(const RunPlan& run, int rank, Communicator<T>& communicator, Clock& clock, std::function<void()> progress);
@@ -64,13 +67,14 @@ class Rank {
   Memory::Handle Zeros(plan::BufferKind kind, Index n, const std::string& what);
 
   // rank_state.cc: parameters and gradients that are whole only while a layer works
-  void ListVisits();
-  void EnterLayer(const Layer& layer, plan::Phase phase);
-  void LeaveLayer(const Layer& layer, plan::Phase phase);
-  void FetchAhead(bool expert);
-  void Fetch(const std::vector<Parameter<T>*>& parameters);
-  void ReduceLayer(const Layer& layer, const plan::Op& op);
-  void MoveState(const Layer& layer, const plan::Op& op);
+  void TakeValue(Parameter<T>& p);
+  void GatherValues(const std::vector<Parameter<T>*>& parameters, plan::Group group);
+  void ReleaseValue(Parameter<T>& p);
+  void TakeGradient(Parameter<T>& p);
+  void ClearGradient(Parameter<T>& p);
+  void ReduceGradients(const std::vector<Parameter<T>*>& parameters, plan::Group group, bool of_shares);
+  void KeepGradient(Parameter<T>& p);
+  void ReleaseGradient(Parameter<T>& p);
 
   // rank_collectives.cc: collectives inside layers
   void LayerCollective(const Layer& layer, const plan::Op& op, const plan::Collective& c, const Operands<T>& operands);
@@ -89,6 +93,8 @@ class Rank {
   // rank_tasks.cc: tasks
   void BeginPass();
   void EndPass(const plan::Task& task);
+  void EnterLayer(const Layer& layer, plan::Phase phase) { state_.Enter(layer, phase); }
+  void LeaveLayer(const Layer& layer, plan::Phase phase) { state_.Leave(layer, phase); }
   const Liveness& LivenessOf(const Layer& layer) const;
   void RunOps(const Layer& layer, Frame& frame, plan::Phase phase, const Releases& releases, int microbatch);
   void RunOp(const Layer& layer, Frame& frame, const plan::Op& op, int microbatch, plan::Phase phase);
@@ -132,10 +138,8 @@ class Rank {
   OpSettings<T> settings_;
   std::map<plan::Group, Team> teams_;
   Walk walk_{*this};
-  std::vector<const Layer*> visits_;  // of a step, in the order in which passes need parameters
-  std::size_t visit_ = 0;             // the next
-  std::vector<Parameter<T>*> ahead_;  // fetched for the next visit
-  std::map<int, Routing> routing_;    // [microbatch]
+  LayerState state_{*this};
+  std::map<int, Routing> routing_;  // [microbatch]
   int ring_messages_ = 0;
   std::map<Tag, Memory::Handle> local_;  // between two stages of this rank
   OpTimes times_;

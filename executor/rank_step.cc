@@ -9,31 +9,12 @@
 #include "kernels/vector.h"
 
 namespace isochrone::executor {
-namespace {
-
-/// Part `part` of `parts` of a list, by parameters, in the order in which a backward pass ends with them.
-template <class T>
-std::vector<Parameter<T>*> Bucket(std::vector<Parameter<T>*> all, int part, int parts) {
-  std::reverse(all.begin(), all.end());
-  double total = 0, before = 0;
-  for (const Parameter<T>* p : all) total += static_cast<double>(p->Count());
-  std::vector<Parameter<T>*> mine;
-  for (Parameter<T>* p : all) {
-    const int of = std::min(parts - 1, static_cast<int>(before / total * parts));
-    if (of == part) mine.push_back(p);
-    before += static_cast<double>(p->Count());
-  }
-  return mine;
-}
-
-}  // namespace
-
 template <class T>
 StepRecord Rank<T>::Step(int step) {
   step_ = step;
   record_ = {};
   squared_norm_ = 0;
-  visit_ = 0;
+  state_.StartStep();
   record_.start = clock_.Now();
   RunSide(plan::Anchor::kStepStart);
   const std::size_t stage = static_cast<std::size_t>(at_.pp);
@@ -107,7 +88,8 @@ void Rank<T>::RunStepOp(const plan::Op& op, int chunk, int part, int parts) {
   if (op.name == "gradients" || op.name == "gradient_shards" || op.name == "expert_gradients") {
     Reduce(op, Bucket(some(kind), part, parts));
   } else if (op.name == "parameters" || op.name == "expert_parameters") {
-    if (scenario_.strategy.optimizer_sharding == plan::Sharding::kZero3) FetchAhead(of_experts);
+    worked_ = 0;
+    if (scenario_.strategy.optimizer_sharding == plan::Sharding::kZero3) state_.FetchAhead(of_experts);
     else Gather(some(kind));
   } else if (op.name == "norm_gradients") {
     AllReduceGradients(plan::Group::kTensor, some([](const Parameter<T>* p) { return p->partial_over_tensor; }),
@@ -225,18 +207,14 @@ void Rank<T>::AddCopies() {
 template <class T>
 void Rank<T>::LocalNorm() {
   squared_norm_ = std::isfinite(record_.loss) ? 0 : record_.loss;
-  const plan::Layout& l = plan_.layout;
   for (const Parameter<T>* p : Parameters()) {
     if (!p->counts) continue;
-    const double ranks = p->expert ? l.Edp() : l.dp * l.cp * (p->sharded ? 1 : l.tp);
-    const double copies =
-        ranks * plan_.schedule.placement.directions * static_cast<double>(p->owned) / static_cast<double>(p->padded);
     const T* gradient = p->OwnedGradient();
     std::vector<double> parts(static_cast<std::size_t>(workers_.Threads()), 0.0);
     workers_.Split(p->owned, LeastRows(1), [&](Index begin, Index end, int part) {
       parts[static_cast<std::size_t>(part)] = kernels::SquaredNorm<T>(end - begin, gradient + begin);
     });
-    squared_norm_ += std::accumulate(parts.begin(), parts.end(), 0.0) / copies;
+    squared_norm_ += std::accumulate(parts.begin(), parts.end(), 0.0) / CopiesOf(plan_, *p);
   }
 }
 

@@ -148,8 +148,10 @@ void Rank<T>::RunOp(const Layer& layer, Frame& frame, const plan::Op& op, int mi
            (layer.layer >= 0 ? " layer " + std::to_string(layer.layer) : "") + ", " + plan::NameOf(phase) +
            " of microbatch " + std::to_string(microbatch);
   if (options_.before_op) options_.before_op(rank_, step_, op);
-  if (op.in.empty() && op.out.empty() && std::holds_alternative<plan::Collective>(op.kind)) {
-    MoveState(layer, op);
+  if (IsCopyBesideState(op)) return;
+  if (MovesState(op)) {
+    worked_ = 0;
+    state_.Move(layer, op);
     return progress_();
   }
   const Operands<T> o = OperandsOf(layer, frame, op, microbatch, phase);

@@ -14,6 +14,16 @@
 
 namespace isochrone::executor {
 
+/// True for a copy that a framework makes beside its collectives (plan/layer_traffic.cc): ours work in place, on
+/// gradients that have the format that travels.
+inline bool IsCopyBesideState(const plan::Op& op) {
+  return op.in.empty() && op.out.empty() && std::holds_alternative<plan::Elementwise>(op.kind);
+}
+/// True for an op that moves a layer's state, not its activations: see executor/layer_state.h.
+inline bool MovesState(const plan::Op& op) {
+  return op.in.empty() && op.out.empty() && std::holds_alternative<plan::Collective>(op.kind);
+}
+
 /// The walk of one rank through its tasks, layer by layer, whatever computes them: a CPU or a GPU.
 ///
 /// P       a parameter's shard; KeyOf(p) names it

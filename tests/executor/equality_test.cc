@@ -184,6 +184,22 @@ TEST_CASE("at many more degrees, schedules, recomputations and shardings they ar
   CheckCombinations(12, 20);
 }
 
+TEST_CASE("whatever framework gathers and reduces a layer, shards train as one rank does", "[executor]") {
+  for (const char* framework : {"megatron_core", "fsdp", "fsdp2", "megatron_deepspeed"}) {
+    for (const plan::Sharding sharding : {plan::Sharding::kZero2, plan::Sharding::kZero3}) {
+      plan::Scenario s = Tiny();
+      s.strategy.framework = framework;
+      s.strategy.data = 4;
+      s.strategy.shard_group = 2;
+      s.strategy.optimizer_sharding = sharding;
+      s.strategy.gradient_reduce_dtype = plan::Dtype::kFp64;
+      s.strategy.precision = plan::Dtype::kBf16;  // of the plan: gradients are copied to the format that travels
+      INFO(framework << " " << Describe(s));
+      CheckEqual(RunTiny<double>(s), RunTiny<double>(OneRank(s)), 1e-10, 1e-8);
+    }
+  }
+}
+
 TEST_CASE("in single precision gradients agree to 1e-4", "[executor]") {
   plan::Scenario s = Tiny();
   s.strategy.precision = plan::Dtype::kFp32;
