@@ -143,3 +143,21 @@ TEST_CASE("the closed form is within a percent of the event engine for every sch
     }
   }
 }
+
+TEST_CASE("tensors that leave no room for driver, context and NCCL are warned of before they are too large",
+          "[predict]") {
+  plan::Scenario scenario = plan::ReadScenario(plan::CatalogueFolder() + "/examples/gpt3_on_64_a100.json");
+  const std::vector<plan::StageMemory> memory = Predict(scenario).metrics.memory;
+  const Bytes needed = std::max_element(memory.begin(), memory.end(), [](const auto& a, const auto& b) {
+                         return a.Total() < b.Total();
+                       })->Total();
+  const auto warns = [&](double spare_gib, const std::string& word) {
+    scenario.cluster.node.gpu.memory = needed + Bytes(spare_gib * isochrone::kGibi);
+    const std::vector<std::string> warnings = Predict(scenario).metrics.warnings;
+    return std::any_of(warnings.begin(), warnings.end(), [&](const std::string& w) { return w.find(word) == 0; });
+  };
+  CHECK_FALSE(warns(2.5, "may not fit"));
+  CHECK(warns(1.5, "may not fit"));
+  CHECK(warns(-0.1, "does not fit"));
+  CHECK_FALSE(warns(-0.1, "may not fit"));
+}
