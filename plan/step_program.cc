@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <tuple>
 
 #include "plan/build.h"
@@ -71,10 +72,12 @@ int FirstForward(const Schedule& schedule, int rank, int chunk) {
 void AddBuckets(const Strategy& s, Plan& plan, int rank, int chunk, const SlotParameters& parameters) {
   const int last = LastTask(plan.schedule, rank, chunk, true);
   const int buckets = BucketsOf(plan.layout, parameters.dense);
-  for (int b = 0; b < buckets && parameters.dense > 0; ++b) {
-    Reductions(s, plan.layout, parameters.dense / buckets, [&](Op op) {
-      plan.side.push_back({.rank = rank, .op = std::move(op), .after = {last, (b + 1.0) / buckets}, .before = {}});
-    });
+  std::vector<Op> bucket;  // all are alike
+  if (parameters.dense > 0)
+    Reductions(s, plan.layout, parameters.dense / buckets, [&](Op op) { bucket.push_back(std::move(op)); });
+  for (int b = 0; b < buckets; ++b) {
+    for (const Op& op : bucket)
+      plan.side.push_back({.rank = rank, .op = op, .after = {last, (b + 1.0) / buckets}, .before = {}});
   }
   if (parameters.expert > 0) {
     Op op = ExpertReduction(ReductionOf(s), parameters.expert, s.gradient_reduce_dtype);
@@ -87,12 +90,12 @@ void AddGathers(Plan& plan, int rank, int chunk, const SlotParameters& parameter
   const int first = FirstForward(plan.schedule, rank, chunk);
   for (const auto& [group, n] :
        {std::pair{Group::kShard, parameters.dense}, std::pair{Group::kExpertData, parameters.expert}}) {
+    if (n <= 0) continue;
     const int buckets = BucketsOf(plan.layout, n);
-    for (int b = 0; b < buckets && n > 0; ++b) {
-      Op op = DataOp("parameters", CollectiveKind::kAllGather, group, n / buckets, dtype);
+    const Op op = DataOp("parameters", CollectiveKind::kAllGather, group, n / buckets, dtype);
+    for (int b = 0; b < buckets; ++b) {
       const double needed = static_cast<double>(b) / buckets;
-      plan.side.push_back(
-          {.rank = rank, .op = std::move(op), .after = {Anchor::kStepStart, 1.0}, .before = {first, needed}});
+      plan.side.push_back({.rank = rank, .op = op, .after = {Anchor::kStepStart, 1.0}, .before = {first, needed}});
     }
   }
 }
@@ -153,13 +156,15 @@ void AddUpdate(const Strategy& s, double parameters, std::vector<Op>& ops) {
 
 /// The first layer's gather, which no layer before hides, and the last reduction of its gradients.
 void AddFirstLayer(const Scenario& scenario, Plan& plan, int rank) {
-  const LayerContext context = ContextOf(scenario);
+  const bool gathers = scenario.strategy.optimizer_sharding == Sharding::kZero3;
+  const bool reduces = ReducesEveryMicrobatch(scenario.strategy);
   const StageContent& stage = plan.stages[static_cast<std::size_t>(plan.schedule.placement.StageOf(rank, 0))];
-  if (stage.sections.empty()) return;
+  if ((!gathers && !reduces) || stage.sections.empty()) return;
+  const LayerContext context = ContextOf(scenario);
   const LayerProgram& first = plan.programs[static_cast<std::size_t>(stage.sections.front().program)];
   const auto r = static_cast<std::size_t>(rank);
-  if (scenario.strategy.optimizer_sharding == Sharding::kZero3) plan.prologue[r] = GatherOps(context, first);
-  if (ReducesEveryMicrobatch(scenario.strategy)) plan.epilogue[r] = ReduceOps(context, first);
+  if (gathers) plan.prologue[r] = GatherOps(context, first);
+  if (reduces) plan.epilogue[r] = ReduceOps(context, first);
 }
 
 /// Who waits for whom before parameters change: all ranks for the norm of all gradients; or nobody, where updates
@@ -229,11 +234,11 @@ void AddSideTasks(const Strategy& s, Plan& plan, int rank, const std::vector<Slo
   const bool several = plan.layout.dp * plan.layout.cp > 1;
   if (!several || s.optimizer_sharding == Sharding::kZero3) return;
   const std::size_t mine = plan.side.size();  // those of other ranks stand before
-  for (std::size_t chunk = 0; chunk < slots.size(); ++chunk) {
-    if (s.overlap_parameter_gather && Shards(s))
-      AddGathers(plan, rank, static_cast<int>(chunk), slots[chunk], parameter_dtype);
-    if (s.overlap_data && !ReducesEveryMicrobatch(s)) AddBuckets(s, plan, rank, static_cast<int>(chunk), slots[chunk]);
-  }
+  const int chunks = static_cast<int>(slots.size());
+  for (int chunk = 0; chunk < chunks && s.overlap_parameter_gather && Shards(s); ++chunk)
+    AddGathers(plan, rank, chunk, slots[static_cast<std::size_t>(chunk)], parameter_dtype);
+  for (int chunk = 0; chunk < chunks && s.overlap_data && !ReducesEveryMicrobatch(s); ++chunk)
+    AddBuckets(s, plan, rank, chunk, slots[static_cast<std::size_t>(chunk)]);
   std::vector<std::tuple<bool, int, double, std::size_t>> places;  // the task last: equal places keep their order
   for (std::size_t i = mine; i < plan.side.size(); ++i) {
     const SideTask& task = plan.side[i];
@@ -270,12 +275,15 @@ void AddStepWork(const Scenario& scenario, Plan& plan) {
   plan.prologue.resize(static_cast<std::size_t>(place.ranks));
   plan.epilogue.resize(static_cast<std::size_t>(place.ranks));
   plan.epilogue_barrier = s.optimizer_barrier == OptimizerBarrier::kGlobalNorm;
+  std::vector<std::optional<SlotParameters>> of_stage(plan.stages.size());
   for (int rank = 0; rank < place.ranks; ++rank) {
     Rank mine;
     int tables = 0;
     std::vector<SlotParameters> slots;
     for (int chunk = 0; chunk < place.chunks; ++chunk) {
-      slots.push_back(ParametersOf(plan, rank, chunk));
+      auto& stage = of_stage[static_cast<std::size_t>(place.StageOf(rank, chunk))];
+      if (!stage) stage = ParametersOf(plan, rank, chunk);
+      slots.push_back(*stage);
       mine.dense += slots.back().dense;
       mine.expert += slots.back().expert;
       mine.partial_over_tensor += slots.back().partial_over_tensor;

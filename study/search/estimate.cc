@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <optional>
+#include <type_traits>
 
 #include "plan/stages.h"
 #include "sim/analytic.h"
@@ -58,19 +59,21 @@ struct Side {
   double slower = 0, left = 0;
 };
 
-Side SideOf(const RankClass& of, const PipelineTerms& pipeline, const StageTerms& stages, const InFlight& in_flight,
-            const costmodel::Contention& contention) {
-  const std::vector<double>& pass = SplitsBackward(pipeline.shape.kind) ? stages.weight : stages.backward;
+Side SideOf(const StepTerms& step, std::size_t c, ScheduleKind kind, const StageTerms& stages,
+            const InFlight& in_flight, const costmodel::Contention& contention) {
+  const RankClass& of = step.classes[c];
+  const Buckets* buckets = step.buckets.data() + c * static_cast<std::size_t>(in_flight.chunks);
+  const std::vector<double>& pass = SplitsBackward(kind) ? stages.weight : stages.backward;
   const auto seconds = [&](int chunk) {
     return pass[static_cast<std::size_t>(
         in_flight.stage[static_cast<std::size_t>(of.first_rank * in_flight.chunks + chunk)])];
   };
-  const bool in_groups = pipeline.shape.kind == ScheduleKind::kInterleaved1f1b;
+  const bool in_groups = kind == ScheduleKind::kInterleaved1f1b;
   DataQueue queue(contention);
   for (int chunk = in_flight.chunks - 1; chunk >= 0; --chunk) {
-    const int buckets = of.buckets[static_cast<std::size_t>(chunk)];
-    if (buckets == 0) continue;
-    queue.Compute(buckets, seconds(chunk) / buckets, of.reduce[static_cast<std::size_t>(chunk)] / buckets);
+    const auto [count, reduce] = buckets[chunk];
+    if (count == 0) continue;
+    queue.Compute(count, seconds(chunk) / count, reduce);
     // The last group of microbatches passes the chunk below before that one's last pass.
     if (in_groups && chunk > 0) queue.Compute((in_flight.ranks - 1) * seconds(chunk - 1));
   }
@@ -83,13 +86,14 @@ bool Drains(ScheduleKind kind) {
 }
 
 /// From the end of the pipeline's last task to the gradient norm's barrier.
-double UntilBarrier(const PipelineTerms& pipeline, const StageTerms& stages, const InFlight& in_flight,
-                    const StepTerms& step, const costmodel::Contention& contention, double& beside) {
+double UntilBarrier(ScheduleKind kind, const StageTerms& stages, const InFlight& in_flight, const StepTerms& step,
+                    const costmodel::Contention& contention, double& beside) {
   double tied_ready = 0, tied = 0, chain = 0, latest = 0, plain = 0;
-  const bool drains = Drains(pipeline.shape.kind);
+  const bool drains = Drains(kind);
   // From the last class to the first: a slower last pass holds up every rank before it.
-  const auto ready = [&](const RankClass& of) {
-    const Side side = SideOf(of, pipeline, stages, in_flight, contention);
+  const auto ready = [&](std::size_t c) {
+    const RankClass& of = step.classes[c];
+    const Side side = SideOf(step, c, kind, stages, in_flight, contention);
     chain = drains ? chain + side.slower * of.ranks : std::max(chain, side.slower);
     const double lag = drains ? stages.backward_before[static_cast<std::size_t>(of.first_rank)] : 0;
     plain = std::max(plain, of.to_tied + of.to_barrier - lag);
@@ -97,7 +101,7 @@ double UntilBarrier(const PipelineTerms& pipeline, const StageTerms& stages, con
   };
   for (std::size_t c = step.classes.size(); c-- > 0;) {
     const RankClass& of = step.classes[c];
-    const double at = ready(of);
+    const double at = ready(c);
     if (of.tied > 0) {
       tied_ready = std::max(tied_ready, at);
       tied = std::max(tied, of.tied + of.to_barrier);
@@ -118,7 +122,7 @@ double WithoutBarrier(const PipelineTerms& pipeline, const StageTerms& stages, c
   double longest = 0, chain = 0;
   for (std::size_t c = step.classes.size(); c-- > 0;) {
     const RankClass& of = step.classes[c];
-    const Side side = SideOf(of, pipeline, stages, in_flight, contention);
+    const Side side = SideOf(step, c, pipeline.shape.kind, stages, in_flight, contention);
     chain = drains ? chain + side.slower * of.ranks : std::max(chain, side.slower);
     const auto first = static_cast<std::size_t>(of.first_rank);
     const double shifted = drains ? stages.backward_before[first] + stages.forward_before[first] : pipeline.late;
@@ -152,6 +156,37 @@ void AddUpStage(const plan::Strategy& strategy, const BlockShape& blocks, std::s
   into.forward_workspace[s] = bytes.forward_workspace.value;
   into.backward_workspace[s] = bytes.backward_workspace.value;
   into.backward_input_workspace[s] = bytes.backward_input_workspace.value;
+}
+
+/// `chunks` of a rank: a number, or a constant so that the loops over them go.
+template <class Chunks>
+void ActivationBytes(const InFlight& in_flight, Chunks chunks, const StageTerms& stages, std::span<double> bytes) {
+  const auto n = static_cast<std::size_t>(chunks);
+  std::array<double, kMostChunks> kept, rest;  // of the rank's chunks
+  for (int rank = 0; rank < in_flight.ranks; ++rank) {
+    const int* stage = in_flight.stage.data() + rank * chunks;
+    for (std::size_t c = 0; c < n; ++c) {
+      kept[c] = stages.kept[static_cast<std::size_t>(stage[c])];
+      rest[c] = stages.kept_for_weight[static_cast<std::size_t>(stage[c])];
+    }
+    double most = 0;
+    for (int i = in_flight.first[static_cast<std::size_t>(rank)];
+         i < in_flight.first[static_cast<std::size_t>(rank) + 1]; ++i) {
+      const InFlight::Instant& instant = in_flight.instants[static_cast<std::size_t>(i)];
+      const double* whole_now = in_flight.whole.data() + static_cast<std::ptrdiff_t>(i) * chunks;
+      const double* rest_now = in_flight.rest.data() + static_cast<std::ptrdiff_t>(i) * chunks;
+      double now = 0;
+      for (std::size_t c = 0; c < n; ++c) now += whole_now[c] * kept[c];
+      if (in_flight.splits) {
+        for (std::size_t c = 0; c < n; ++c) now += rest_now[c] * rest[c];
+      }
+      if (instant.forward >= 0) now += stages.forward_workspace[static_cast<std::size_t>(stage[instant.forward])];
+      const std::vector<double>& back = instant.half ? stages.backward_input_workspace : stages.backward_workspace;
+      if (instant.backward >= 0) now += back[static_cast<std::size_t>(stage[instant.backward])];
+      most = std::max(most, now);
+    }
+    bytes[static_cast<std::size_t>(rank)] = most;
+  }
 }
 
 }  // namespace
@@ -210,69 +245,73 @@ PipelineTerms TermsOfPipeline(const plan::ScheduleShape& shape, const StageTerms
 }
 
 void ActivationBytes(const InFlight& in_flight, const StageTerms& stages, std::span<double> bytes) {
-  const int chunks = in_flight.chunks;
-  std::array<double, kMostChunks> kept, rest;  // of the rank's chunks
-  for (int rank = 0; rank < in_flight.ranks; ++rank) {
-    const int* stage = in_flight.stage.data() + rank * chunks;
-    for (std::size_t c = 0; c < static_cast<std::size_t>(chunks); ++c) {
-      kept[c] = stages.kept[static_cast<std::size_t>(stage[c])];
-      rest[c] = stages.kept_for_weight[static_cast<std::size_t>(stage[c])];
-    }
-    double most = 0;
-    for (int i = in_flight.first[static_cast<std::size_t>(rank)];
-         i < in_flight.first[static_cast<std::size_t>(rank) + 1]; ++i) {
-      const InFlight::Instant& instant = in_flight.instants[static_cast<std::size_t>(i)];
-      const double* whole_now = in_flight.whole.data() + static_cast<std::ptrdiff_t>(i) * chunks;
-      const double* rest_now = in_flight.rest.data() + static_cast<std::ptrdiff_t>(i) * chunks;
-      double now = 0;
-      for (std::size_t c = 0; c < static_cast<std::size_t>(chunks); ++c) now += whole_now[c] * kept[c];
-      if (in_flight.splits) {
-        for (std::size_t c = 0; c < static_cast<std::size_t>(chunks); ++c) now += rest_now[c] * rest[c];
-      }
-      if (instant.forward >= 0) now += stages.forward_workspace[static_cast<std::size_t>(stage[instant.forward])];
-      const std::vector<double>& back = instant.half ? stages.backward_input_workspace : stages.backward_workspace;
-      if (instant.backward >= 0) now += back[static_cast<std::size_t>(stage[instant.backward])];
-      most = std::max(most, now);
-    }
-    bytes[static_cast<std::size_t>(rank)] = most;
+  switch (in_flight.chunks) {
+    case 1:
+      return ActivationBytes(in_flight, std::integral_constant<int, 1>{}, stages, bytes);
+    case 2:
+      return ActivationBytes(in_flight, std::integral_constant<int, 2>{}, stages, bytes);
+    default:
+      return ActivationBytes(in_flight, in_flight.chunks, stages, bytes);
   }
 }
 
-Estimate EstimateStep(const PipelineTerms& pipeline, const StageTerms& stages, const InFlight& in_flight,
-                      const StepTerms& step, const costmodel::Contention& contention, double host) {
+int AroundKind(ScheduleKind kind) { return !Drains(kind) ? 2 : kind == ScheduleKind::kInterleaved1f1b ? 1 : 0; }
+
+AroundTerms TermsAround(ScheduleKind kind, const StageTerms& stages, const InFlight& in_flight, const StepTerms& step,
+                        const costmodel::Contention& contention) {
+  AroundTerms around;
+  around.until = UntilBarrier(kind, stages, in_flight, step, contention, around.data);
+  double after = 0;
+  for (const RankClass& of : step.classes) {
+    const double lead = stages.forward_before[static_cast<std::size_t>(of.first_rank)];
+    around.barrier = std::max(around.barrier, of.barrier);
+    after = std::max(after, of.after - lead);
+    around.gather = std::max(around.gather, of.after + of.prologue + of.gather - lead);
+  }
+  around.data += around.gather - after;
+  return around;
+}
+
+Estimate EstimateStep(const PipelineTerms& pipeline, const AroundTerms& around, double host) {
   Estimate e;
   e.ideal = pipeline.ideal;
   e.bubble = pipeline.bubble;
   e.messages = pipeline.messages;
   e.host = host;
-  if (!step.barrier) {
-    const double period = WithoutBarrier(pipeline, stages, in_flight, step, contention, e.data);
-    e.bubble -= pipeline.late;
-    e.around = period - e.ideal - e.bubble - e.messages - e.data;
-    e.step_time = period + host;
-    return e;
-  }
-  const double until = UntilBarrier(pipeline, stages, in_flight, step, contention, e.data);
-  double after = 0, barrier = 0, gather = 0;
-  for (const RankClass& of : step.classes) {
-    const double lead = stages.forward_before[static_cast<std::size_t>(of.first_rank)];
-    barrier = std::max(barrier, of.barrier);
-    after = std::max(after, of.after - lead);
-    gather = std::max(gather, of.after + of.prologue + of.gather - lead);
-  }
-  e.data += gather - after;
-  e.around = until + barrier + gather - e.data;
-  e.step_time = pipeline.makespan + until + barrier + gather + host;
+  e.data = around.data;
+  e.around = around.until + around.barrier + around.gather - around.data;
+  e.step_time = pipeline.makespan + around.until + around.barrier + around.gather + host;
+  return e;
+}
+
+Estimate EstimateStep(const PipelineTerms& pipeline, const StageTerms& stages, const InFlight& in_flight,
+                      const StepTerms& step, const costmodel::Contention& contention, double host) {
+  if (step.barrier)
+    return EstimateStep(pipeline, TermsAround(pipeline.shape.kind, stages, in_flight, step, contention), host);
+  Estimate e;
+  e.ideal = pipeline.ideal;
+  e.messages = pipeline.messages;
+  e.host = host;
+  const double period = WithoutBarrier(pipeline, stages, in_flight, step, contention, e.data);
+  e.bubble = pipeline.bubble - pipeline.late;
+  e.around = period - e.ideal - e.bubble - e.messages - e.data;
+  e.step_time = period + host;
   return e;
 }
 
 double AddState(std::span<const double> activations, double messages, const StepTerms& step, std::span<double> bytes) {
-  double most = 0;
-  for (std::size_t r = 0; r < step.state.size(); ++r) {
-    bytes[r] = activations[r] + messages + step.state[r];
-    most = std::max(most, bytes[r]);
+  const auto of = [&](std::size_t r) {
+    bytes[r] = activations[r] + messages + step.classes[step.class_of[r]].state;
+    return bytes[r];
+  };
+  double even = 0, odd = 0;  // two maxima, so that one need not wait for the other
+  const std::size_t ranks = step.class_of.size();
+  for (std::size_t r = 0; r + 1 < ranks; r += 2) {
+    even = std::max(even, of(r));
+    odd = std::max(odd, of(r + 1));
   }
-  return most;
+  if (ranks % 2 != 0) even = std::max(even, of(ranks - 1));
+  return std::max(even, odd);
 }
 
 plan::ScheduleShape ScheduleShapeOf(const plan::Scenario& s) {

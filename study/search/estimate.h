@@ -53,6 +53,19 @@ struct Estimate {
   double memory = 0;  // of the fullest rank
 };
 
+/// What surrounds the pipeline of a step whose gradient norm is a barrier. Seconds.
+struct AroundTerms {
+  double until = 0, barrier = 0;  // from the pipeline's end to the barrier; the op that is the barrier
+  double gather = 0;              // from the barrier to where the next pipeline begins
+  double data = 0;                // Estimate::data
+};
+/// Of all schedules with the same AroundKind alike, whatever their messages take.
+AroundTerms TermsAround(plan::ScheduleKind kind, const StageTerms& stages, const InFlight& in_flight,
+                        const StepTerms& step, const costmodel::Contention& contention);
+/// 0 … kAroundKinds − 1.
+int AroundKind(plan::ScheduleKind kind);
+inline constexpr int kAroundKinds = 3;
+
 /// Step time in closed form: pipeline (sim/analytic.h), then what surrounds it.
 ///
 ///   step = pipeline + max_r (side_r + to_tied_r − lag_r) … barrier … + max_r (after_r + gather_r − lead_r) + host
@@ -62,13 +75,15 @@ struct Estimate {
 /// last backward pass add to it, by their queue and by the slower compute gather_r  what goes before its first forward
 /// pass: prologue, and parameters gathered beside the tasks before
 ///
+/// Everything but `memory`. Allocates nothing; the only path, whoever asks.
+Estimate EstimateStep(const PipelineTerms& pipeline, const AroundTerms& around, double host);
+
 /// Without the barrier (post-validation) steps follow each other rank by rank, and the slowest sets the pace:
 ///
 ///   step = max_r (span_r + side_r + epilogue_r + gather_r) + host,  span_r = pipeline − late − lag_r − lead_r
 ///
-/// with lag_r and lead_r of GPipe, 1F1B and interleaved 1F1B; the ranks of the others have the same span.
-///
-/// Everything but `memory`. Allocates nothing; the only path, whoever asks.
+/// with lag_r and lead_r of GPipe, 1F1B and interleaved 1F1B; the ranks of the others have the same span. The same
+/// else.
 Estimate EstimateStep(const PipelineTerms& pipeline, const StageTerms& stages, const InFlight& in_flight,
                       const StepTerms& step, const costmodel::Contention& contention, double host);
 

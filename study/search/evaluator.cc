@@ -46,21 +46,22 @@ void Evaluator::EnterModel() {
   prefix_ = -1;
 }
 
-void Evaluator::EnterBlock(std::int64_t prefix) {
+void Evaluator::EnterBlock(std::int64_t unit, std::int64_t prefix) {
   if (prefix != prefix_) {
     steps_.clear();
-    store_ = shared_.StepsOf(prefix);
+    step_store_ = shared_.StepsOf(prefix);
   }
   prefix_ = prefix;
   profiles_.fill(-1);
   blocks_.clear();
+  block_store_ = shared_.BlocksOf(unit);
   costs_.clear();
   least_.clear();
 }
 
 void Evaluator::EnterLayout(const plan::Scenario& scenario) {
   layout_ = plan::LayoutOf(scenario);
-  plain_ = &BlockOf(scenario, {});
+  plain_ = &BlockOf(scenario, {scenario.strategy.pipeline > 1, {}});
   used_ = 0;
   lane_of_.clear();
   cut_ = {};
@@ -82,28 +83,28 @@ int Evaluator::ProfileOf(const plan::Scenario& scenario) {
   return known;
 }
 
-Evaluator::Block& Evaluator::BlockOf(const plan::Scenario& scenario, const Traffic& traffic) {
-  const bool piped = scenario.strategy.pipeline > 1;
+Evaluator::Block& Evaluator::BlockOf(const plan::Scenario& scenario, const BlockKey& key) {
   for (const auto& block : blocks_) {
-    if (block->piped == piped && block->traffic == traffic) return *block;
+    if (block->key == key) return *block;
   }
-  plan::Scenario plain = scenario;  // one chunk a rank: where layers are cut does not matter to their programs
-  plan::Strategy& s = plain.strategy;
-  s.pipeline = piped ? 2 : 1;
-  s.chunks_per_rank = 1;
-  s.schedule = ScheduleKind::k1f1b;
-  s.first_stage_layers = s.last_stage_layers = 0;
-  s.account_embedding_in_split = false;
-  if (traffic == Traffic{}) {
-    s.optimizer_sharding = plan::Sharding::kNone;
-    s.shard_group = 0;
-  }
+  const auto make = [&] {
+    plan::Scenario plain = scenario;  // one chunk a rank: where layers are cut does not matter to their programs
+    plan::Strategy& s = plain.strategy;
+    s.pipeline = key.piped ? 2 : 1;
+    s.chunks_per_rank = 1;
+    s.schedule = ScheduleKind::k1f1b;
+    s.first_stage_layers = s.last_stage_layers = 0;
+    s.account_embedding_in_split = false;
+    if (key == BlockKey{key.piped, {}}) {
+      s.optimizer_sharding = plan::Sharding::kNone;
+      s.shard_group = 0;
+    }
+    return ShapeOfBlocks(plain);
+  };
   blocks_.push_back(std::make_unique<Block>());
-  Block& block = *blocks_.back();
-  block.piped = piped;
-  block.traffic = traffic;
-  block.shape = ShapeOfBlocks(plain);
-  return block;
+  blocks_.back()->key = key;
+  blocks_.back()->shape = &block_store_->shapes.Get(key, make);
+  return *blocks_.back();
 }
 
 const costmodel::Costs& Evaluator::CostsNow(const plan::Scenario& scenario, int profile) {
@@ -114,43 +115,40 @@ const costmodel::Costs& Evaluator::CostsNow(const plan::Scenario& scenario, int 
   return it->second;
 }
 
-Evaluator::Prices& Evaluator::PricesOf(const plan::Scenario& scenario, Lane& lane) {
+const BlockPrices& Evaluator::PricesOf(const plan::Scenario& scenario, const Lane& lane) {
   layout_.shard = scenario.strategy.shard_group;
-  std::vector<plan::GroupShape> shapes;
-  for (plan::Group group : lane.block->shape.groups) shapes.push_back(plan::ShapeOf(layout_, group));
-  for (const auto& prices : lane.block->prices) {
-    if (prices->profile == lane.profile && prices->shapes == shapes) return *prices;
+  const BlockShape& shape = *lane.block->shape;
+  PricesKey key{lane.key, lane.profile, {}};
+  for (plan::Group group : shape.groups) {
+    const plan::GroupShape of = plan::ShapeOf(layout_, group);
+    key.shapes.insert(key.shapes.end(), {of.size, of.per_node, of.nodes, of.sharing});
   }
-  const costmodel::Costs& costs = CostsNow(scenario, lane.profile);
-  Prices prices{lane.profile,
-                std::move(shapes),
-                PriceBlocks(lane.block->shape, costs),
-                0,
-                costs.ContentionOf(),
-                costs.HostTimePerStep().value};
-  prices.least_work = LeastWork(lane.block->shape, prices.layers);
-  lane.block->prices.push_back(std::make_unique<Prices>(std::move(prices)));
-  return *lane.block->prices.back();
+  return block_store_->prices.Get(key, [&] {
+    const costmodel::Costs& costs = CostsNow(scenario, lane.profile);
+    BlockPrices prices{PriceBlocks(shape, costs), 0, costs.ContentionOf(), costs.HostTimePerStep().value};
+    prices.least_work = LeastWork(shape, prices.layers);
+    return prices;
+  });
 }
 
 Evaluator::Lane& Evaluator::LaneOf(const plan::Scenario& scenario) {
   const plan::Strategy& s = scenario.strategy;
-  Traffic traffic{};
+  BlockKey key{s.pipeline > 1, {}};
   if (plan::ReducesEveryMicrobatch(s)) {
     const int form = 1 + 2 * s.overlap_data + 4 * s.overlap_parameter_gather;
-    traffic = {form, static_cast<int>(s.optimizer_sharding), s.data, s.shard_group};
+    key.traffic = {form, static_cast<int>(s.optimizer_sharding), s.data, s.shard_group};
   }
   const int profile = ProfileOf(scenario);
   for (std::size_t i = 0; i < used_; ++i) {
-    if (lanes_[i]->profile == profile && lanes_[i]->traffic == traffic) return *lanes_[i];
+    if (lanes_[i]->profile == profile && lanes_[i]->key == key) return *lanes_[i];
   }
   if (used_ == lanes_.size()) lanes_.push_back(std::make_unique<Lane>());
   lane_ = lanes_[used_++].get();
   lane_->profile = profile;
-  lane_->traffic = traffic;
+  lane_->key = key;
   lane_->message = {};
   lane_->cut = lane_->counted = lane_->entered = -1;
-  lane_->block = &BlockOf(scenario, traffic);
+  lane_->block = &BlockOf(scenario, key);
   lane_->prices = &PricesOf(scenario, *lane_);
   return *lane_;
 }
@@ -165,17 +163,17 @@ void Evaluator::EnterStep(const plan::Scenario& scenario, int combination) {
 
 double Evaluator::LeastComputeTime(const plan::Scenario& scenario) {
   const int profile = ProfileOf(scenario);
-  const auto key = std::pair(profile, plain_->piped);
+  const auto key = std::pair(profile, plain_->key.piped);
   auto it = least_.find(key);
   if (it == least_.end()) {
     const costmodel::Costs& costs = CostsNow(scenario, profile);
-    it = least_.emplace(key, std::pair(LeastCompute(plain_->shape, costs), costs.HostTimePerStep().value)).first;
+    it = least_.emplace(key, std::pair(LeastCompute(*plain_->shape, costs), costs.HostTimePerStep().value)).first;
   }
   return Below(scenario.Microbatches() * it->second.first / scenario.strategy.pipeline + it->second.second);
 }
 
 double Evaluator::LeastMemory(const plan::Scenario& scenario) const {
-  const double parameters = plain_->shape.parameters / scenario.strategy.pipeline;
+  const double parameters = plain_->shape->parameters / scenario.strategy.pipeline;
   return Below(parameters * plan::LeastStateOfParameter(scenario.strategy).value);
 }
 
@@ -184,7 +182,9 @@ double Evaluator::LeastStepTime(const plan::Scenario& scenario) const {
 }
 
 bool Evaluator::Accepts(const plan::Scenario& scenario) {
-  shape_ = ScheduleShapeOf(scenario);
+  const plan::ScheduleShape shape = ScheduleShapeOf(scenario);
+  if (accepted_now_ && shape == shape_) return accepted_now_->legal;
+  shape_ = shape;
   const std::uint64_t key =
       static_cast<std::uint64_t>(shape_.kind) << 60 | static_cast<std::uint64_t>(shape_.ranks) << 44 |
       static_cast<std::uint64_t>(shape_.chunks) << 32 | static_cast<std::uint32_t>(shape_.microbatches);
@@ -233,7 +233,7 @@ void Evaluator::Refresh(const plan::Scenario& scenario) {
   if (lane_->cut != cuts_entered_) {
     lane_->cut = cuts_entered_;
     lane_->counted = -1;
-    AddUpStages(s, lane_->block->shape, lane_->prices->layers, CutNow(scenario), lane_->stages);
+    AddUpStages(s, *lane_->block->shape, lane_->prices->layers, CutNow(scenario), lane_->stages);
   }
   const plan::MessageMode mode = plan::MessageModeOf(s);
   const sim::OrderPaths* paths = sim::HasPaths(shape_.kind) ? PathsNow(scenario, mode) : nullptr;
@@ -254,7 +254,7 @@ const StageCut& Evaluator::CutNow(const plan::Scenario& scenario) {
                                            s.account_embedding_in_split, s.recompute_layers};
   const auto it = cuts_.find(key);
   if (it != cuts_.end()) return it->second;
-  return cuts_.emplace(key, CutOf(scenario, lane_->block->shape.table)).first->second;
+  return cuts_.emplace(key, CutOf(scenario, lane_->block->shape->table)).first->second;
 }
 
 double Evaluator::LeastPipelineTime(const plan::Scenario& scenario) {
@@ -265,7 +265,7 @@ double Evaluator::LeastPipelineTime(const plan::Scenario& scenario) {
 
 StepTerms Evaluator::MakeStep(const plan::Scenario& scenario) {
   Block& block = *lane_->block;
-  if (!block.sample) block.sample = SampleOf(block.shape);
+  if (!block.sample) block.sample = SampleOf(*block.shape);
   return TermsOfStep(scenario, CutNow(scenario), InFlightNow(), CostsNow(scenario, lane_->profile), *block.sample);
 }
 
@@ -299,23 +299,37 @@ double Evaluator::Memory(const plan::Scenario& scenario) {
   const auto c = static_cast<std::size_t>(combination_);
   if (steps_now_->size() <= c) steps_now_->resize(c + 1, nullptr);
   const StepTerms*& step = (*steps_now_)[c];
-  if (!step) step = &store_->Get({cut_, combination_}, [&] { return MakeStep(scenario); });
+  if (!step) step = &step_store_->Get({cut_, combination_}, [&] { return MakeStep(scenario); });
   step_ = step;
   bytes_.resize(lane_->activations.size());
   memory_ = AddState(lane_->activations, plan::MessageBuffers(scenario).value, *step_, bytes_);
   return memory_;
 }
 
-Estimate Evaluator::Evaluate() const {
-  Estimate estimate = EstimateStep(lane_->pipeline, lane_->stages, *accepted_now_->in_flight, *step_,
-                                   lane_->prices->contention, lane_->prices->host);
+const AroundTerms& Evaluator::AroundNow() {
+  const int kind = AroundKind(shape_.kind);
+  const auto i = static_cast<std::size_t>(combination_ * kAroundKinds + kind);
+  if (lane_->around.size() <= i) lane_->around.resize(i + 1);
+  Lane::Around& known = lane_->around[i];
+  if (known.cut != lane_->cut) {
+    known.cut = lane_->cut;
+    known.terms = TermsAround(shape_.kind, lane_->stages, *accepted_now_->in_flight, *step_, lane_->prices->contention);
+  }
+  return known.terms;
+}
+
+Estimate Evaluator::Evaluate() {
+  const BlockPrices& prices = *lane_->prices;
+  Estimate estimate = step_->barrier ? EstimateStep(lane_->pipeline, AroundNow(), prices.host)
+                                     : EstimateStep(lane_->pipeline, lane_->stages, *accepted_now_->in_flight, *step_,
+                                                    prices.contention, prices.host);
   estimate.memory = memory_;
   return estimate;
 }
 
 double Evaluator::ModelFlops(const plan::Scenario& scenario) const {
   const plan::Strategy& s = scenario.strategy;
-  return plain_->shape.model_flops * s.tensor * s.context * s.data * scenario.Microbatches();
+  return plain_->shape->model_flops * s.tensor * s.context * s.data * scenario.Microbatches();
 }
 
 }  // namespace isochrone::study

@@ -24,8 +24,8 @@ class Evaluator {
 
   /// Another model or cluster.
   void EnterModel();
-  /// Other values of the axes of Level::kBlock. `prefix` names those that state and gradients depend on.
-  void EnterBlock(std::int64_t prefix);
+  /// Other values of the axes of Level::kBlock, which `unit` names; `prefix` those that state and gradients depend on.
+  void EnterBlock(std::int64_t unit, std::int64_t prefix);
   /// Other degrees, or another order of ranks.
   void EnterLayout(const plan::Scenario& scenario);
   /// Stages and schedule; false where the schedule refuses the shape.
@@ -50,33 +50,22 @@ class Evaluator {
   double LeastPipelineMemory(const plan::Scenario& scenario);
   /// After EnterStep. Bytes of the fullest rank; all ranks' are in bytes().
   double Memory(const plan::Scenario& scenario);
-  /// After Memory. Allocates nothing.
-  Estimate Evaluate() const;
+  /// After Memory.
+  Estimate Evaluate();
 
   const std::vector<double>& bytes() const { return bytes_; }
   /// Of one step of the whole cluster. After EnterLayout.
   double ModelFlops(const plan::Scenario& scenario) const;
 
  private:
-  using Traffic = std::array<std::int32_t, 4>;  // how passes move sharded state; all zero where they move none
-  using Cut = std::array<std::int32_t, 8>;      // which stages lie where in which layout
+  using Cut = std::array<std::int32_t, 8>;  // which stages lie where in which layout
   struct CutHash {
     std::size_t operator()(const Cut& cut) const;
   };
-  struct Prices {
-    int profile = 0;
-    std::vector<plan::GroupShape> shapes;
-    std::vector<LayerTerms> layers;
-    double least_work = 0;  // of one microbatch, all layers
-    costmodel::Contention contention;
-    double host = 0;
-  };
   struct Block {
-    bool piped = false;
-    Traffic traffic{};
-    BlockShape shape;
+    BlockKey key;
+    const BlockShape* shape = nullptr;
     std::optional<plan::Plan> sample;  // once a step is worked out from it
-    std::vector<std::unique_ptr<Prices>> prices;
   };
   struct Accepted {
     bool legal = false;
@@ -91,25 +80,31 @@ class Evaluator {
   /// One way to price the passes of a layout, and what they make of its present pipeline.
   struct Lane {
     int profile = 0;
-    Traffic traffic{};
+    BlockKey key;
     Block* block = nullptr;
-    Prices* prices = nullptr;
+    const BlockPrices* prices = nullptr;
     std::array<std::optional<double>, 4> message;       // seconds, by scatter_gather + 2 overlap_pipeline
     std::int64_t cut = -1, counted = -1, entered = -1;  // what stages, activations and pipeline are of
     StageTerms stages;
     std::vector<double> activations;
     PipelineTerms pipeline;
+    struct Around {
+      std::int64_t cut = -1;
+      AroundTerms terms;
+    };
+    std::vector<Around> around;  // [combination · kAroundKinds + AroundKind]
   };
 
   int ProfileOf(const plan::Scenario& scenario);
-  Block& BlockOf(const plan::Scenario& scenario, const Traffic& traffic);
-  Prices& PricesOf(const plan::Scenario& scenario, Lane& lane);
+  Block& BlockOf(const plan::Scenario& scenario, const BlockKey& key);
+  const BlockPrices& PricesOf(const plan::Scenario& scenario, const Lane& lane);
   Lane& LaneOf(const plan::Scenario& scenario);
   const costmodel::Costs& CostsNow(const plan::Scenario& scenario, int profile);
   const StageCut& CutNow(const plan::Scenario& scenario);
   const InFlight& InFlightNow();
   const sim::OrderPaths* PathsNow(const plan::Scenario& scenario, plan::MessageMode mode);
   StepTerms MakeStep(const plan::Scenario& scenario);
+  const AroundTerms& AroundNow();
   void Refresh(const plan::Scenario& scenario);
   void Count(const plan::Scenario& scenario);
 
@@ -119,10 +114,11 @@ class Evaluator {
   std::map<std::array<std::int32_t, 5>, StageCut> cuts_;
   // of the prefix
   std::int64_t prefix_ = -1;
-  std::shared_ptr<StepStore> store_;
+  std::shared_ptr<StepStore> step_store_;
   std::unordered_map<Cut, std::vector<const StepTerms*>, CutHash> steps_;  // [combination]
   // of the block
   std::array<int, 4> profiles_{};  // [sharding] which framework profile; -1: not asked yet
+  std::shared_ptr<BlockStore> block_store_;
   std::vector<std::unique_ptr<Block>> blocks_;
   std::map<int, costmodel::Costs> costs_;                            // by profile
   std::map<std::pair<int, bool>, std::pair<double, double>> least_;  // by profile and `piped`: compute, host

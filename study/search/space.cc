@@ -41,6 +41,15 @@ bool Complete(const Space& space, plan::Scenario& scenario) {
   return true;
 }
 
+void SetAxes(const std::vector<Axis>& axes, std::size_t first, std::size_t end, std::int64_t combination,
+             plan::Scenario& scenario) {
+  for (std::size_t a = end; a-- > first;) {
+    const auto n = static_cast<std::int64_t>(axes[a].values.size());
+    axes[a].set(static_cast<std::size_t>(combination % n), scenario);
+    combination /= n;
+  }
+}
+
 std::size_t TakeBaseOf(const Space& space, std::int64_t& index) {
   std::size_t base = 0;
   while (index >= SizeOf(space.axes[base])) index -= SizeOf(space.axes[base++]);
@@ -52,12 +61,7 @@ std::size_t BaseOf(const Space& space, std::int64_t index) { return TakeBaseOf(s
 plan::Scenario ScenarioAt(const Space& space, std::int64_t index) {
   const std::size_t base = TakeBaseOf(space, index);
   plan::Scenario scenario = space.bases[base];
-  const std::vector<Axis>& axes = space.axes[base];
-  for (std::size_t a = axes.size(); a-- > 0;) {
-    const auto n = static_cast<std::int64_t>(axes[a].values.size());
-    axes[a].set(static_cast<std::size_t>(index % n), scenario);
-    index /= n;
-  }
+  SetAxes(space.axes[base], 0, space.axes[base].size(), index, scenario);
   ISO_CHECK(Complete(space, scenario));
   return scenario;
 }

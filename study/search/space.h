@@ -75,6 +75,10 @@ Space OnlyBase(const Space& space, std::size_t base);
 /// Combinations of one base's axes, legal or not.
 std::int64_t SizeOf(const std::vector<Axis>& axes);
 
+/// Sets `axes` from `first` up to `end` to the values of one of their combinations. The last changes fastest.
+void SetAxes(const std::vector<Axis>& axes, std::size_t first, std::size_t end, std::int64_t combination,
+             plan::Scenario& scenario);
+
 /// Which base a combination belongs to.
 std::size_t BaseOf(const Space& space, std::int64_t index);
 /// The same; leaves in `index` its number among that base's combinations.

@@ -1,6 +1,7 @@
 #include "study/search/step_terms.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/error.h"
 #include "plan/memory.h"
@@ -109,7 +110,8 @@ class SidePrices {
   double seconds_ = 0;
 };
 
-void AddSide(const plan::SideTask& side, const plan::Plan& sample, double seconds, RankClass& of) {
+/// `buckets`  [chunk] of its class; their seconds are added up
+void AddSide(const plan::SideTask& side, const plan::Plan& sample, double seconds, RankClass& of, Buckets* buckets) {
   const auto chunk_of = [&](int task) {
     return sample.schedule.order[static_cast<std::size_t>(side.rank)][static_cast<std::size_t>(task)].chunk;
   };
@@ -123,9 +125,9 @@ void AddSide(const plan::SideTask& side, const plan::Plan& sample, double second
     of.reduce_late += seconds;
     return;
   }
-  const std::size_t chunk = chunk_of(side.after.task);
-  of.reduce[chunk] += seconds;
-  if (!collective || collective->group != Group::kReplica) ++of.buckets[chunk];  // its shards go with the bucket
+  Buckets& chunk = buckets[chunk_of(side.after.task)];
+  chunk.reduce += seconds;
+  if (!collective || collective->group != Group::kReplica) ++chunk.count;  // its shards go with the bucket
 }
 
 }  // namespace
@@ -135,7 +137,8 @@ plan::Plan SampleOf(const BlockShape& blocks) {
   for (const plan::LayerProgram& p : blocks.table.programs) {
     plan::LayerProgram buffers;
     buffers.name = p.name;
-    buffers.buffers = p.buffers;
+    std::copy_if(p.buffers.begin(), p.buffers.end(), std::back_inserter(buffers.buffers),
+                 [](const plan::Buffer& b) { return b.kind == plan::BufferKind::kParameter; });
     buffers.parameters = p.parameters;
     buffers.expert_parameters = p.expert_parameters;
     sample.programs.push_back(std::move(buffers));
@@ -155,24 +158,27 @@ StepTerms TermsOfStep(const plan::Scenario& scenario, const StageCut& cut, const
 
   StepTerms terms;
   terms.barrier = sample.epilogue_barrier;
+  terms.classes.reserve(classes.first.size());
   for (std::size_t c = 0; c < classes.first.size(); ++c) {
     RankClass of;
     of.first_rank = classes.first[c];
-    of.reduce.assign(static_cast<std::size_t>(in_flight.chunks), 0);
-    of.buckets.assign(static_cast<std::size_t>(in_flight.chunks), 0);
     for (const Op& op : sample.prologue[c]) of.prologue += costs.TimeOf(op).value;
     AddEpilogue(sample.epilogue[c], costs, of);
     of.state = plan::StateOf(scenario, sample, static_cast<int>(c)).Total().value;
-    terms.classes.push_back(std::move(of));
+    terms.classes.push_back(of);
   }
+  const auto chunks = static_cast<std::size_t>(in_flight.chunks);
+  terms.buckets.resize(classes.first.size() * chunks);
   SidePrices prices(costs);
-  for (const plan::SideTask& side : sample.side)
-    AddSide(side, sample, prices.Of(side.op), terms.classes[static_cast<std::size_t>(side.rank)]);
-  for (int c : classes.of) {
-    RankClass& of = terms.classes[static_cast<std::size_t>(c)];
-    ++of.ranks;
-    terms.state.push_back(of.state);
+  for (const plan::SideTask& side : sample.side) {
+    const auto c = static_cast<std::size_t>(side.rank);
+    AddSide(side, sample, prices.Of(side.op), terms.classes[c], terms.buckets.data() + c * chunks);
   }
+  for (Buckets& chunk : terms.buckets) {
+    if (chunk.count > 0) chunk.reduce /= chunk.count;
+  }
+  terms.class_of.assign(classes.of.begin(), classes.of.end());
+  for (int c : classes.of) ++terms.classes[static_cast<std::size_t>(c)].ranks;
   return terms;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "costmodel/costs.h"
@@ -17,19 +18,24 @@ struct RankClass {
   // Epilogue in order: up to the tied table's reduction, that reduction, after it up to the gradient norm's barrier,
   // the op that is the barrier, and what follows it.
   double to_tied = 0, tied = 0, to_barrier = 0, barrier = 0, after = 0;
-  std::vector<double> reduce;  // [chunk] gradient buckets beside the backward pass, together
-  std::vector<int> buckets;    // [chunk]
-  double reduce_late = 0;      // gradients that follow the last bucket (experts)
-  double gather = 0;           // parameters that the first forward pass waits for, beside the tasks before it
-  double prologue = 0;         // what goes before the first task
-  double state = 0;            // bytes
+  double reduce_late = 0;  // gradients that follow the last bucket (experts)
+  double gather = 0;       // parameters that the first forward pass waits for, beside the tasks before it
+  double prologue = 0;     // what goes before the first task
+  double state = 0;        // bytes
 };
 
-/// Of a whole layout: its classes, and which rank is in which.
+/// Gradient buckets of one chunk beside its backward pass.
+struct Buckets {
+  int count = 0;
+  double reduce = 0;  // seconds of each
+};
+
+/// Of a whole layout: its classes, and which rank is in which. Small, because a search goes through very many of them.
 struct StepTerms {
   std::vector<RankClass> classes;
-  bool barrier = true;        // the gradient norm makes every rank wait for the last
-  std::vector<double> state;  // [rank] bytes
+  std::vector<Buckets> buckets;         // [class · chunks + chunk]
+  std::vector<std::uint16_t> class_of;  // [rank]
+  bool barrier = true;                  // the gradient norm makes every rank wait for the last
 };
 
 /// Prices what plan::AddStepWork puts around the pipeline, and counts what plan::MemoryOf counts besides activations,
@@ -41,7 +47,7 @@ struct StepTerms {
 StepTerms TermsOfStep(const plan::Scenario& scenario, const StageCut& cut, const InFlight& in_flight,
                       const costmodel::Costs& costs, plan::Plan& sample);
 
-/// A plan with the buffers of the programs and nothing else.
+/// A plan with the parameters of the programs and nothing else.
 plan::Plan SampleOf(const BlockShape& blocks);
 
 }  // namespace isochrone::study

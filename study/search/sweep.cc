@@ -18,27 +18,28 @@
 namespace isochrone::study {
 namespace {
 
-/// Hands out units and takes their rows back in order.
+/// Hands out parts of units and takes their rows back in order. Threads work on neighbouring parts: these share the
+/// prices of their block, and little else that one would have to wait for.
 class Desk {
  public:
   Desk(const Space& space, const SweepOptions& options)
       : space_(space), options_(options), walks_(WalksOf(space)), threshold_(std::numeric_limits<double>::infinity()) {
     units_ = walks_.back().first_unit + walks_.back().units;
-    next_ = options.first_unit;
-    while (next_ % options.shards != options.shard - 1) ++next_;
+    next_.unit = options.first_unit;
+    while (next_.unit % options.shards != options.shard - 1) ++next_.unit;
     due_ = next_;
     if (options.prune) {
-      for (std::int64_t unit = next_; unit < units_; unit += options.shards) promising_.push_back({0, unit});
+      for (std::int64_t unit = next_.unit; unit < units_; unit += options.shards) promising_.push_back({0, unit});
     }
   }
 
   void Work() try {
     Worker worker(space_, options_.prune, options_.each != nullptr, shared_, threshold_);
     RankUnits(worker);
-    for (Unit unit = Take(); unit.at >= 0; unit = Take()) {
-      const Walk& walk = WalkOf(unit.at);
-      worker.Run(walk, unit.at - walk.first_unit, unit.least_score > threshold_.load());
-      GiveBack(unit.at, worker);
+    for (Part part = Take(); part.unit >= 0; part = Take()) {
+      const Walk& walk = WalkOf(part.unit);
+      worker.Run(walk, part.unit - walk.first_unit, part.at, part.least_score > threshold_.load());
+      GiveBack(part, worker);
     }
     const std::lock_guard lock(mutex_);
     Merge(worker.found);
@@ -59,11 +60,14 @@ class Desk {
   }
 
  private:
-  struct Unit {
-    double least_score = 0;
-    std::int64_t at = -1;
-    bool operator<(const Unit& o) const { return std::tie(least_score, at) < std::tie(o.least_score, o.at); }
+  struct Part {
+    double least_score = 0;  // of its unit
+    std::int64_t unit = -1, at = 0;
+    bool operator<(const Part& o) const {
+      return std::tie(least_score, unit, at) < std::tie(o.least_score, o.unit, o.at);
+    }
   };
+  using Place = std::pair<std::int64_t, std::int64_t>;  // unit, part
 
   const Walk& WalkOf(std::int64_t unit) const {
     auto walk = walks_.rbegin();
@@ -74,45 +78,60 @@ class Desk {
   /// Where much may be left out, the units that promise most come first. Returns when all threads have done.
   void RankUnits(Worker& worker) {
     for (std::size_t i = ranking_++; i < promising_.size(); i = ranking_++) {
-      Unit& unit = promising_[i];
-      const Walk& walk = WalkOf(unit.at);
-      unit.least_score = worker.LeastScore(walk, unit.at - walk.first_unit);
+      Part& first = promising_[i];
+      const Walk& walk = WalkOf(first.unit);
+      first.least_score = worker.LeastScore(walk, first.unit - walk.first_unit);
     }
     ranked_.arrive_and_wait();
   }
 
-  Unit Take() {
+  Part Take() {
     std::unique_lock lock(mutex_);
     // Rows wait for those before them: let nobody run far ahead.
-    const std::int64_t ahead = std::int64_t{4} * options_.jobs * options_.shards;
-    changed_.wait(lock, [&] { return failure_ || !options_.each || next_ < due_ + ahead; });
-    const bool none = options_.prune ? taken_ == promising_.size() : next_ >= units_;
+    changed_.wait(lock, [&] { return failure_ || options_.prune || waiting_rows_ < kMostWaitingRows; });
+    const bool none = options_.prune ? taken_ == promising_.size() : next_.unit >= units_;
     if (failure_ || none) return {};
-    if (options_.stop && options_.stop->load()) {
+    const bool begins = next_.at == 0;
+    if (begins && options_.stop && options_.stop->load()) {
       result_.complete = false;
       return {};
     }
-    if (options_.prune) return promising_[taken_++];
-    const Unit unit{0, next_};
-    next_ += options_.shards;
-    return unit;
+    if (begins && options_.prune) next_ = promising_[taken_];
+    const Part part = next_;
+    if (++next_.at == WalkOf(part.unit).parts) {
+      next_ = {0, part.unit + options_.shards, 0};
+      ++taken_;
+    }
+    return part;
   }
 
-  void GiveBack(std::int64_t unit, Worker& worker) {
+  void GiveBack(const Part& part, Worker& worker) {
     const std::lock_guard lock(mutex_);
-    ++done_;
     priced_ += static_cast<std::int64_t>(worker.found.priced) - reported_[&worker];
     reported_[&worker] = worker.found.priced;
     if (options_.each) {
-      waiting_[unit] = worker.unit_rows;
-      for (auto it = waiting_.find(due_); it != waiting_.end(); it = waiting_.find(due_)) {
-        options_.each(due_, it->second);
-        waiting_.erase(it);
-        due_ += options_.shards;
-      }
+      waiting_rows_ += worker.rows.size();
+      waiting_[{part.unit, part.at}] = worker.rows;
+      while (!waiting_.empty() && waiting_.begin()->first == Place{due_.unit, due_.at}) Deliver();
       changed_.notify_all();
     }
+    const std::int64_t parts = WalkOf(part.unit).parts;
+    if (++parts_done_[part.unit] < parts) return;
+    parts_done_.erase(part.unit);
+    ++done_;
     if (options_.progress) options_.progress(done_, (units_ - options_.first_unit) / options_.shards, priced_);
+  }
+
+  /// The part that is due, and with a unit's last part the unit.
+  void Deliver() {
+    const auto first = waiting_.begin();
+    waiting_rows_ -= first->second.size();
+    rows_.insert(rows_.end(), first->second.begin(), first->second.end());
+    waiting_.erase(first);
+    if (++due_.at < WalkOf(due_.unit).parts) return;
+    options_.each(due_.unit, rows_);
+    rows_.clear();
+    due_ = {0, due_.unit + options_.shards, 0};
   }
 
   void Merge(const Found& found) {
@@ -131,16 +150,21 @@ class Desk {
   SharedTerms shared_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::int64_t units_ = 0, next_ = 0, due_ = 0, done_ = 0, priced_ = 0;
+  std::int64_t units_ = 0, done_ = 0, priced_ = 0;
+  Part next_, due_;  // the first that nobody has taken; whose rows are wanted next
   std::map<const Worker*, std::int64_t> reported_;
-  std::map<std::int64_t, std::vector<Candidate>> waiting_;
+  std::map<std::int64_t, std::int64_t> parts_done_;  // of the units that are not done
+  std::map<Place, std::vector<Candidate>> waiting_;
+  std::vector<Candidate> rows_;  // of the unit that is due
+  static constexpr std::size_t kMostWaitingRows = 100'000;
+  std::size_t waiting_rows_ = 0;
   std::exception_ptr failure_;
   SweepResult result_;
-  std::vector<Unit> promising_;
+  std::vector<Part> promising_;  // the first part of each unit, most promising first
   std::atomic<std::size_t> ranking_{0};
-  std::size_t taken_ = 0;
+  std::size_t taken_ = 0;  // units
   struct SortUnits {
-    std::vector<Unit>* units;
+    std::vector<Part>* units;
     void operator()() noexcept { std::sort(units->begin(), units->end()); }
   };
   std::barrier<SortUnits> ranked_{options_.jobs, SortUnits{&promising_}};

@@ -36,6 +36,8 @@ std::vector<Walk> WalksOf(const Space& space) {
       w.combinations *= static_cast<std::int64_t>((*w.axes)[a].values.size());
     for (std::size_t a = 0; a < w.axes->size(); ++a)
       (a < w.pipeline ? w.units : w.per_unit) *= static_cast<std::int64_t>((*w.axes)[a].values.size());
+    for (std::size_t a = w.pipeline; a < w.layout_end; ++a)
+      w.parts *= static_cast<std::int64_t>((*w.axes)[a].values.size());
     w.first_index = index;
     w.first_unit = unit;
     index += w.units * w.per_unit;

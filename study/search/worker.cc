@@ -24,16 +24,27 @@ void Worker::Lower(double score) {
 }
 
 bool Worker::Enter(const Walk& walk, std::int64_t unit) {
+  if (walk_ == &walk && unit_ == unit) return legal_;
   if (walk_ != &walk) evaluator_.EnterModel();
   walk_ = &walk;
+  unit_ = unit;
+  ready_ = false;
   scenario_ = *walk.base;
-  for (std::size_t a = walk.pipeline; a-- > 0;) {
-    const auto n = static_cast<std::int64_t>((*walk.axes)[a].values.size());
-    (*walk.axes)[a].set(static_cast<std::size_t>(unit % n), scenario_);
-    unit /= n;
-  }
+  SetAxes(*walk.axes, 0, walk.pipeline, unit, scenario_);
   sequences_ = scenario_.batch.sequences;
-  return !RepeatsBlock(scenario_.strategy, walk.base->strategy) && LegalBlock(scenario_);
+  legal_ = !RepeatsBlock(scenario_.strategy, walk.base->strategy) && LegalBlock(scenario_);
+  return legal_;
+}
+
+void Worker::EnterBlock() {
+  if (!ready_) evaluator_.EnterBlock(walk_->first_unit + unit_, PrefixOf(*walk_, unit_));
+  ready_ = true;
+}
+
+bool Worker::EnterPart(std::int64_t part) {
+  SetAxes(*walk_->axes, walk_->pipeline, walk_->layout_end, part, scenario_);
+  scenario_.batch.sequences = sequences_;
+  return Complete(space_, scenario_) && LegalLayout(space_, scenario_);
 }
 
 template <class Body>
@@ -47,16 +58,6 @@ void Worker::Each(std::size_t axis, std::int64_t index, std::int64_t span, const
 }
 
 template <class Visit>
-void Worker::Layouts(std::size_t axis, std::int64_t index, std::int64_t span, const Visit& visit) {
-  if (axis < walk_->layout_end) {
-    Each(axis, index, span, [&](std::int64_t i, std::int64_t s) { Layouts(axis + 1, i, s, visit); });
-    return;
-  }
-  scenario_.batch.sequences = sequences_;
-  if (Complete(space_, scenario_) && LegalLayout(space_, scenario_)) visit(index, span);
-}
-
-template <class Visit>
 void Worker::EachStep(std::size_t axis, std::int64_t index, std::int64_t span, const Visit& visit) {
   if (axis < walk_->axes->size()) {
     Each(axis, index, span, [&](std::int64_t i, std::int64_t s) { EachStep(axis + 1, i, s, visit); });
@@ -65,29 +66,29 @@ void Worker::EachStep(std::size_t axis, std::int64_t index, std::int64_t span, c
   if (LegalStep(scenario_)) visit(static_cast<int>(index));
 }
 
-void Worker::Run(const Walk& walk, std::int64_t unit, bool hopeless) {
-  unit_rows.clear();
-  if (!Enter(walk, unit)) return;
-  if (!hopeless) evaluator_.EnterBlock(PrefixOf(walk, unit));
-  Layouts(walk.pipeline, walk.first_index + unit * walk.per_unit, walk.per_unit,
-          [&](std::int64_t index, std::int64_t span) {
-            if (!hopeless) evaluator_.EnterLayout(scenario_);
-            counting_ = hopeless || (prune_ && NoneHopes());
-            Pipelines(walk_->layout_end, index, span);
-          });
+void Worker::Run(const Walk& walk, std::int64_t unit, std::int64_t part, bool hopeless) {
+  rows.clear();
+  if (!Enter(walk, unit) || !EnterPart(part)) return;
+  if (!hopeless) {
+    EnterBlock();
+    evaluator_.EnterLayout(scenario_);
+  }
+  counting_ = hopeless || (prune_ && NoneHopes());
+  Pipelines(walk.layout_end, walk.first_index + unit * walk.per_unit + part * walk.PerPart(), walk.PerPart());
 }
 
 double Worker::LeastScore(const Walk& walk, std::int64_t unit) {
   double least = std::numeric_limits<double>::infinity();
   if (!Enter(walk, unit)) return least;
-  evaluator_.EnterBlock(PrefixOf(walk, unit));
-  Layouts(walk.pipeline, 0, walk.per_unit, [&](std::int64_t, std::int64_t) {
+  EnterBlock();
+  for (std::int64_t part = 0; part < walk.parts; ++part) {
+    if (!EnterPart(part)) continue;
     evaluator_.EnterLayout(scenario_);
     EachStep(walk.step, 0, walk.combinations, [&](int) {
       if (!TooLarge(evaluator_.LeastMemory(scenario_)))
         least = std::min(least, Score(evaluator_.LeastComputeTime(scenario_)));
     });
-  });
+  }
   return least;
 }
 
@@ -146,7 +147,7 @@ void Worker::Price(std::int64_t index) {
   c.model_flops = evaluator_.ModelFlops(scenario_);
   c.score = Score(e.step_time);
   c.fits = memory_ <= Capacity();
-  if (keep_rows_) unit_rows.push_back(c);
+  if (keep_rows_) rows.push_back(c);
   if (!c.fits) ++found.out_of_memory;
   if (space_.constraints.fits && !c.fits) return;
   if (static_cast<int>(found.best.size()) < space_.best || c < found.best.back()) {

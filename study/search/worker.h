@@ -18,21 +18,21 @@ struct Found {
   std::vector<Candidate> best, pareto;
 };
 
-/// One thread of a sweep: walks the axes of a unit from the outside in, leaves out what is illegal, repeats another
-/// configuration or, where it may prune, cannot be among the best; prices the rest.
+/// One thread of a sweep: walks the axes of a part of a unit from the outside in, leaves out what is illegal, repeats
+/// another configuration or, where it may prune, cannot be among the best; prices the rest.
 class Worker {
  public:
   /// prune      leave out what `threshold`, the score of the worst of the best so far, rules out
-  /// keep_rows  keep every priced configuration of a unit in unit_rows
+  /// keep_rows  keep every priced configuration of a part in rows
   /// threshold  shared by all threads; only sinks
   Worker(const Space& space, bool prune, bool keep_rows, SharedTerms& shared, std::atomic<double>& threshold)
       : space_(space), prune_(prune), keep_rows_(keep_rows), threshold_(threshold), evaluator_(shared) {}
 
   Found found;
-  std::vector<Candidate> unit_rows;
+  std::vector<Candidate> rows;
 
-  /// Prices a unit; `hopeless`: only counts it.
-  void Run(const Walk& walk, std::int64_t unit, bool hopeless);
+  /// Prices a part of a unit; `hopeless`: only counts it. Cheapest where the unit is that of the last call.
+  void Run(const Walk& walk, std::int64_t unit, std::int64_t part, bool hopeless);
 
   /// No configuration of a unit has a lower score: the least of its layouts, from compute alone.
   double LeastScore(const Walk& walk, std::int64_t unit);
@@ -40,11 +40,12 @@ class Worker {
  private:
   /// Sets the block axes; false where they are illegal or repeat others.
   bool Enter(const Walk& walk, std::int64_t unit);
+  /// Makes the evaluator ready for the block axes as they are set.
+  void EnterBlock();
+  /// Sets the layout axes; false where they are illegal.
+  bool EnterPart(std::int64_t part);
   template <class Body>
   void Each(std::size_t axis, std::int64_t index, std::int64_t span, const Body& body);
-  /// Visits the legal layouts of a block.
-  template <class Visit>
-  void Layouts(std::size_t axis, std::int64_t index, std::int64_t span, const Visit& visit);
   /// Visits the legal combinations of step axes of a layout.
   template <class Visit>
   void EachStep(std::size_t axis, std::int64_t index, std::int64_t span, const Visit& visit);
@@ -68,6 +69,8 @@ class Worker {
   std::atomic<double>& threshold_;
   Evaluator evaluator_;
   const Walk* walk_ = nullptr;
+  std::int64_t unit_ = -1;
+  bool legal_ = false, ready_ = false;  // of the unit: its block axes; the evaluator
   plan::Scenario scenario_;
   std::int64_t sequences_ = 0;
   double memory_ = 0;
