@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "base/units.h"
@@ -29,12 +30,14 @@ struct StepCosts {
 
 /// Where each rank's time went, in seconds; the parts add up to the makespan.
 struct RankUse {
-  double busy = 0;                    // tasks, with their slowdown by side tasks
+  double busy = 0;                    // tasks, with their slowdown by side tasks and what is `late`
   double message = 0;                 // held by, or waiting for, a message in flight
   double bubble = 0;                  // waiting for work that had not been sent, and after the rank's own last work
   double side = 0;                    // waiting for a side task
   double prologue = 0, epilogue = 0;  // ops
   double barrier = 0;                 // waiting in prologue or epilogue for another rank
+  /// Of busy, by stream: waiting for collectives inside tasks beyond what the tasks cost (network fidelity).
+  std::array<double, plan::kStreams> late{};
   double Sum() const { return busy + message + bubble + side + prologue + epilogue + barrier; }
 };
 

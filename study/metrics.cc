@@ -110,6 +110,7 @@ Attribution AttributionOf(const plan::Plan& plan, const Pricing& pricing, const 
                           Seconds period, Seconds host) {
   const sim::RankUse& use = result.ranks[static_cast<std::size_t>(rank)];
   Attribution a = TasksOf(plan, pricing, rank);
+  for (std::size_t s = 1; s < plan::kStreams; ++s) KindOf(a, static_cast<Stream>(s)) += Seconds(use.late[s]);
   a.data += Seconds(use.busy) - a.Sum();  // tasks are slower while gradients are reduced beside them
   a.pipeline += Seconds(use.message);
   a.data += Seconds(use.side);

@@ -8,6 +8,7 @@
 #include "sim/network/bisection.h"
 #include "sim/network/cluster.h"
 #include "sim/network/topology.h"
+#include "study/task_collectives.h"
 
 namespace isochrone::study {
 
@@ -53,7 +54,7 @@ std::vector<LinkLine> LinesOf(const net::NetworkStep& step, const net::Topology&
 }  // namespace
 
 NetworkAnswer PlayOnNetwork(const plan::Scenario& scenario, const plan::Plan& plan, const Pricing& pricing,
-                            net::EngineChoice engine, bool timeline) {
+                            const costmodel::Costs& costs, net::EngineChoice engine, bool timeline) {
   const plan::Node& node = scenario.cluster.node;
   const auto profile = costmodel::CollectiveProfileOf(node);
   net::LinkShares shares;
@@ -69,7 +70,8 @@ NetworkAnswer PlayOnNetwork(const plan::Scenario& scenario, const plan::Plan& pl
   options.engine = engine;
   options.with_timeline = timeline;
   NetworkAnswer answer;
-  answer.step = net::SimulateOnNetwork(played, pricing.step, topology, {}, options);
+  answer.step =
+      net::SimulateOnNetwork(played, pricing.step, topology, {}, options, TaskCollectivesOf(played, pricing, costs));
   answer.fabric = NameOf(topology.Shape().fabric.kind);
   answer.engine = engine == net::EngineChoice::kSimGrid ? "SimGrid" : "max-min";
   const Seconds makespan(answer.step.step.makespan);

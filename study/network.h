@@ -42,9 +42,11 @@ struct NetworkAnswer {
   std::optional<Placement> elsewhere;  // where sharing costs something and the ranks can stand otherwise
 };
 
-/// Plays the plan over the cluster's network. Cards and NVLink carry the shares of their bandwidths that the cost model
-/// has measured for collectives; pipeline messages, which reach less on some cards, count as more bytes.
+/// Plays the plan over the cluster's network, with the collectives of tasks that leave a node. `costs` made `pricing`,
+/// for a fabric that nothing narrows: its links say that themselves. Cards and NVLink carry the shares of their
+/// bandwidths that the cost model has measured for collectives; pipeline messages, which reach less on some cards,
+/// count as more bytes.
 NetworkAnswer PlayOnNetwork(const plan::Scenario& scenario, const plan::Plan& plan, const Pricing& pricing,
-                            sim::network::EngineChoice engine, bool timeline);
+                            const costmodel::Costs& costs, sim::network::EngineChoice engine, bool timeline);
 
 }  // namespace isochrone::study

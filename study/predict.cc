@@ -136,7 +136,11 @@ std::optional<Placement> Elsewhere(const Prediction& p, const PredictOptions& op
 
 /// Plays the step over the network in place of the event engine's; by how much later it ends.
 Seconds TakeNetwork(Prediction& p, const PredictOptions& options) {
-  p.network = PlayOnNetwork(p.scenario, p.plan, p.pricing, options.engine, options.timeline);
+  plan::Scenario open = p.scenario;
+  open.cluster.oversubscription = 1;  // the fabric's links have it
+  const costmodel::Costs costs = CostsOf(open, options);
+  p.pricing = PriceOf(p.plan, costs);
+  p.network = PlayOnNetwork(p.scenario, p.plan, p.pricing, costs, options.engine, options.timeline);
   const sim::network::NetworkStep& played = p.network->step;
   const Seconds later(played.step.makespan - p.result.makespan);
   p.result = played.step;

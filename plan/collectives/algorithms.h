@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "plan/collectives/step_list.h"
@@ -48,6 +49,8 @@ StepList TreeAllReduce(const std::vector<int>& parent, int chunks);
 StepList DoubleBinaryTreeAllReduce(int ranks, int chunks);
 /// Parents in the first of the two trees.
 std::vector<int> BinaryTree(int ranks);
+/// Parents in both.
+std::array<std::vector<int>, 2> DoubleBinaryTree(int ranks);
 
 /// Step s: rank r sends to rank r + s. ranks - 1 steps of size / ranks.
 /// `StepList::Blocks` counts the blocks of all ranks, so `BytesOf` takes ranks x the bytes that one rank holds.

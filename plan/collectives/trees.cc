@@ -81,13 +81,18 @@ StepList TreeAllReduce(const std::vector<int>& parent, int chunks) {
   return list;
 }
 
-StepList DoubleBinaryTreeAllReduce(int ranks, int chunks) {
-  ISO_CHECK(ranks > 0 && chunks > 0);
+std::array<std::vector<int>, 2> DoubleBinaryTree(int ranks) {
   const std::vector<int> first = BinaryTree(ranks);
   // An even number is mirrored, an odd one shifted by one: what was a leaf becomes an inner rank.
   std::vector<int> second(ranks, -1);
   const auto moved = [ranks](int r) { return ranks % 2 == 0 ? ranks - 1 - r : (r + 1) % ranks; };
   for (int r = 0; r < ranks; ++r) second[moved(r)] = first[r] < 0 ? -1 : moved(first[r]);
+  return {first, second};
+}
+
+StepList DoubleBinaryTreeAllReduce(int ranks, int chunks) {
+  ISO_CHECK(ranks > 0 && chunks > 0);
+  const auto [first, second] = DoubleBinaryTree(ranks);
   StepList list(ranks, 2 * chunks);
   TreeBuilder(first, 0, chunks, &list).Build();
   TreeBuilder(second, chunks, chunks, &list).Build();

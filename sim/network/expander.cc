@@ -23,11 +23,13 @@ int PlaceOf(const Anchor& anchor, int none) {
 }  // namespace
 
 Expander::Expander(const plan::Plan& plan, const StepCosts& costs, const Topology& topology,
-                   const std::vector<int>& host_of_rank)
+                   const std::vector<int>& host_of_rank, const TaskCollectives& inside)
     : plan_(plan),
       costs_(costs),
       topology_(topology),
       host_of_rank_(host_of_rank),
+      inside_(inside),
+      groups_(plan.layout, topology, host_of_rank),
       ranks_(plan.schedule.placement.ranks),
       replicas_(plan.layout.dp * plan.layout.cp),
       lanes_(plan.layout.tp),
@@ -35,7 +37,9 @@ Expander::Expander(const plan::Plan& plan, const StepCosts& costs, const Topolog
       tail_(Units(), -1),
       tasks_(Units()),
       sending_(static_cast<std::size_t>(Units()) * lanes_, -1),
-      gates_(plan.side.size(), std::vector<SideGates>(replicas_)) {
+      gates_(plan.side.size(), std::vector<SideGates>(replicas_)),
+      task_collectives_(ranks_),
+      task_gates_(Units()) {
   ISO_CHECK(plan.layout.pp == ranks_ && static_cast<int>(host_of_rank.size()) == plan.layout.World());
   ISO_CHECK(costs.task.size() == static_cast<std::size_t>(ranks_) * chunks_ * plan::kPhases);
   ISO_CHECK(costs.side.size() == plan.side.size());
@@ -48,7 +52,9 @@ Expander::Expander(const plan::Plan& plan, const StepCosts& costs, const Topolog
   AddOps({plan.prologue, costs.prologue, plan::SpanKind::kPrologue}, false);
   for (int unit = 0; unit < Units(); ++unit)
     if (IsShown(unit)) step_.prologue_end.push_back(tail_[unit]);
+  ThinOut();
   AddTasks();
+  AddTaskCollectives();
   AddMessages();
   EndTasks();
   AddSideTasks();
@@ -83,7 +89,6 @@ double Expander::WorkOf(int rank, const Task& task) const {
   return costs_.task[slot * plan::kPhases + static_cast<int>(task.phase)];
 }
 
-// The order in which a rank reaches them, as SideStreams does.
 std::vector<Expander::Anchored> Expander::AnchorsOf(int rank) const {
   std::vector<Anchored> anchors;
   for (int i = 0; i < static_cast<int>(plan_.side.size()); ++i) {
@@ -92,12 +97,18 @@ std::vector<Expander::Anchored> Expander::AnchorsOf(int rank) const {
     anchors.push_back({PlaceOf(side.after, kBegin), side.after.task >= 0 ? side.after.progress : 0, true, i});
     anchors.push_back({PlaceOf(side.before, kEnd), side.before.task >= 0 ? side.before.progress : 0, false, i});
   }
-  std::stable_sort(anchors.begin(), anchors.end(), [](const Anchored& a, const Anchored& b) {
+  Sort(&anchors);
+  return anchors;
+}
+
+// The order in which a rank reaches them, as SideStreams does. A collective inside a task ends before the next begins.
+void Expander::Sort(std::vector<Anchored>* anchors) {
+  const auto turn = [](const Anchored& a) { return a.release ? 1 : a.in_task ? 0 : 2; };
+  std::stable_sort(anchors->begin(), anchors->end(), [&](const Anchored& a, const Anchored& b) {
     if (a.task != b.task) return a.task < b.task;
     if (a.progress != b.progress) return a.progress < b.progress;
-    return a.release && !b.release;
+    return turn(a) < turn(b);
   });
-  return anchors;
 }
 
 void Expander::AddTasks() {
@@ -112,12 +123,15 @@ void Expander::AddTasks() {
       if (t.phase == Phase::kBackward || t.phase == Phase::kBackwardInput) position_[1][at(t.chunk, t.microbatch)] = i;
       if (t.phase == Phase::kOverlapped) position_[1][at(t.chunk_b, t.microbatch_b)] = i;
     }
-    const std::vector<Anchored> anchors = AnchorsOf(rank);
+    std::vector<Anchored> anchors = AnchorsOf(rank);
+    AddTaskAnchors(rank, &anchors);
+    Sort(&anchors);
     for (int replica = 0; replica < replicas_; ++replica) AddUnitTasks(rank * replicas_ + replica, anchors);
   }
 }
 
 void Expander::AddAnchor(int unit, const Anchored& anchor) {
+  if (anchor.in_task) return AddTaskAnchor(unit, anchor);
   const plan::SideTask& side = plan_.side[anchor.side];
   SideGates& gates = gates_[anchor.side][unit % replicas_];
   if (!anchor.release) {
@@ -236,8 +250,8 @@ void Expander::EndTasks() {
 }
 
 ExpandedStep Expand(const plan::Plan& plan, const StepCosts& costs, const Topology& topology,
-                    const std::vector<int>& host_of_rank) {
-  return Expander(plan, costs, topology, host_of_rank).Take();
+                    const std::vector<int>& host_of_rank, const TaskCollectives& inside) {
+  return Expander(plan, costs, topology, host_of_rank, inside).Take();
 }
 
 }  // namespace isochrone::sim::network

@@ -23,15 +23,34 @@ Holds HoldsOf(const plan::Op& op) {
   return whole ? Holds::kPipeline : Holds::kOwn;
 }
 
-/// Collectives that are played as messages: those that meet other traffic and are large.
-bool IsPlayed(const plan::Op& op) {
+}  // namespace
+
+/// Collectives that are played as messages: those that meet other traffic. Inside a node nobody else is on the links of
+/// a tensor, context or expert group; the norm's few bytes over the pipeline take their price.
+bool Expander::IsPlayed(const plan::Op& op) {
   const auto* collective = std::get_if<plan::Collective>(&op.kind);
   if (collective == nullptr) return false;
-  const Group g = collective->group;
-  return g == Group::kData || g == Group::kDataContext || g == Group::kExpertData || g == Group::kEmbedding;
+  switch (collective->group) {
+    case Group::kData:
+    case Group::kDataContext:
+    case Group::kExpertData:
+    case Group::kEmbedding:
+      return true;
+    case Group::kTensor:
+    case Group::kContext:
+    case Group::kExpert:
+    case Group::kExpertTensor:
+    case Group::kShard:
+    case Group::kReplica:
+      return groups_.SpansNodes(collective->group);
+    case Group::kPipeline:
+    case Group::kModel:
+    case Group::kWorld:
+    case Group::kTwin:
+      return false;
+  }
+  return false;
 }
-
-}  // namespace
 
 std::vector<int> Expander::AddCollective(const plan::Op& op, const std::vector<int>& ranks,
                                          const std::vector<int>& begin) {

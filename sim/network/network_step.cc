@@ -49,6 +49,8 @@ class Accountant {
       use.busy += end - start;
       now = end;
     }
+    for (const ExpandedStep::Wait& wait : step_.waits)
+      if (wait.rank == rank) use.late[static_cast<std::size_t>(wait.stream)] += EndOf(wait.until) - EndOf(wait.worked);
     Gap(now, EndOf(step_.tasks_end[rank]), &use);
     use.side += EndOf(step_.side_end[rank]) - EndOf(step_.tasks_end[rank]);
     for (const Mark& mark : step_.marks)
@@ -108,13 +110,14 @@ Played Play(const NetworkGraph& graph, const Topology& topology, EngineChoice en
 }  // namespace
 
 NetworkStep SimulateOnNetwork(const plan::Plan& plan, const StepCosts& costs, const Topology& topology,
-                              std::vector<int> host_of_rank, const NetworkOptions& options) {
+                              std::vector<int> host_of_rank, const NetworkOptions& options,
+                              const TaskCollectives& inside) {
   if (host_of_rank.empty()) {
     host_of_rank.resize(plan.layout.World());
     std::iota(host_of_rank.begin(), host_of_rank.end(), 0);
   }
   ISO_CHECK(*std::max_element(host_of_rank.begin(), host_of_rank.end()) < topology.Hosts());
-  const ExpandedStep step = Expand(plan, costs, topology, host_of_rank);
+  const ExpandedStep step = Expand(plan, costs, topology, host_of_rank, inside);
   const Played played = Play(step.graph, topology, options.engine);
   const int ranks = plan.schedule.placement.ranks;
   NetworkStep result;

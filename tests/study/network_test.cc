@@ -26,6 +26,35 @@ TEST_CASE("on a network that never blocks a step takes as long as the event engi
   CHECK_FALSE(event.network.has_value());
 }
 
+TEST_CASE("tensor, context and expert groups over nodes take what the event engine says while links are free",
+          "[study][network]") {
+  const auto both = [](plan::Scenario scenario) {
+    const Prediction event = Predict(scenario), network = Predict(scenario, {.fidelity = Fidelity::kNetwork});
+    CHECK(network.metrics.step_time / event.metrics.step_time == Approx(1).epsilon(0.01));  // messages, as above
+    CHECK(network.metrics.attribution.Sum().value == Approx(network.metrics.step_time.value));
+    return network;
+  };
+  const auto traffic = [](const Prediction& p, plan::Stream stream) {
+    for (const LinkLine& link : p.network->links)
+      for (const TrafficLine& line : link.traffic)
+        if (line.stream == stream) return line.bytes.value;
+    return 0.0;
+  };
+  plan::Scenario gpt = plan::ReadScenario("scenarios/examples/gpt3_on_64_a100.json");
+  gpt.strategy.pipeline = 4;
+  gpt.strategy.tensor = 16;
+  CHECK(traffic(both(gpt), plan::Stream::kTensor) > 0);
+  gpt.strategy.tensor = 8;
+  gpt.strategy.context = 2;
+  gpt.strategy.attention = plan::AttentionForm::kFlash;
+  CHECK(traffic(both(gpt), plan::Stream::kContext) > 0);
+  plan::Scenario mixtral = plan::ReadScenario("scenarios/examples/mixtral_on_64_h100.json");
+  mixtral.strategy.tensor = mixtral.strategy.expert_tensor = 4;
+  mixtral.strategy.pipeline = 2;
+  mixtral.strategy.data = 8;
+  CHECK(traffic(both(mixtral), plan::Stream::kExpert) > 0);
+}
+
 TEST_CASE("SimGrid and our solver play a step to the same end", "[study][network]") {
   const Prediction ours = At(Fidelity::kNetwork, "network/gpt_145b_leaf_4_to_1_data_inner.json");
   const Prediction theirs =
