@@ -102,8 +102,11 @@ class Computer {
   void operator()(const plan::GroupedGemm& g) const { ComputeGrouped<T>(g, o_); }
   void operator()(const plan::Route& r) const { ComputeRoute<T>(r, o_); }
   void operator()(const plan::Permute& p) const { ComputePermute<T>(p, o_); }
-  void operator()(const plan::Scan&) const { Missing("state-space scans"); }
-  void operator()(const plan::Convolution&) const { Missing("convolutions"); }
+  void operator()(const plan::Scan& s) const { ComputeScan<T>(s, o_); }
+  void operator()(const plan::Convolution& c) const {
+    if (c.channels_out > 0) Missing("convolutions of two dimensions");
+    ComputeCausalConvolution<T>(c, o_);
+  }
   void operator()(const plan::Recurrent&) const { Missing("recurrent layers"); }
   void operator()(const plan::Transfer&) const { Missing("transfers to host memory"); }
   void operator()(const plan::Message&) const { Missing("messages inside a layer"); }
@@ -112,7 +115,7 @@ class Computer {
   void operator()(const plan::GradientNorm&) const { ISO_CHECK_NOTE(false, o_.op->name); }
 
  private:
-  static constexpr T kEpsilon = T(1e-5);  // of normalisation, as PyTorch and Megatron-LM default to
+  static constexpr T kEpsilon = T(kNormEpsilon);
 
   void Normalise(const plan::Normalization& n) const {
     T *mean = o_.Out(1), *deviation = mean + (n.kind == plan::NormKind::kLayer ? n.rows : 0);
@@ -147,7 +150,7 @@ class Computer {
 
   [[noreturn]] void Missing(const char* what) const {
     throw Error("op " + o_.op->name + " of layer " + o_.program->name, std::string("the CPU does not run ") + what,
-                "predict this model, or run one of dense transformer layers");
+                "predict this model, or run one of transformer or Mamba-2 layers");
   }
 
   const Operands<T>& o_;

@@ -202,6 +202,7 @@ kernels::Gate GateOf(ElementwiseKind kind) {
 
 template <class T>
 void ComputeElementwise(const plan::Elementwise& e, const Operands<T>& o) {
+  if (o.op->name == "gated_norm") return ComputeGatedNorm<T>(e, o);
   if (o.op->name == "experts.activation") return ComputeWeightedActivation<T>(e, o);
   e.pass == plan::Pass::kForward ? Forward(e, o) : Backward(e, o);
 }

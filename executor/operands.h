@@ -62,6 +62,8 @@ struct Operands {
   }
 };
 
+inline constexpr double kNormEpsilon = 1e-5;  // as PyTorch and Megatron-LM default to
+
 /// Fewest rows of a part that is worth a thread: it takes some microseconds, where a thread takes one to come.
 inline Index LeastRows(Index columns) { return 16384 / std::max<Index>(columns, 1) + 1; }
 
@@ -103,6 +105,14 @@ template <class T>
 void ComputeGrouped(const plan::GroupedGemm& op, const Operands<T>& operands);
 template <class T>
 void ComputeWeightedActivation(const plan::Elementwise& op, const Operands<T>& operands);
+
+// Mamba-2 mixers.
+template <class T>
+void ComputeCausalConvolution(const plan::Convolution& op, const Operands<T>& operands);
+template <class T>
+void ComputeScan(const plan::Scan& op, const Operands<T>& operands);
+template <class T>
+void ComputeGatedNorm(const plan::Elementwise& op, const Operands<T>& operands);
 
 /// The kernel's name of an activation without gate, and of one with.
 kernels::Activation ActivationOf(plan::ElementwiseKind kind);

@@ -18,6 +18,11 @@ std::vector<Index> RowBlocks(const plan::Model& m, const std::string& name, Inde
   if (StartsWith(name, "qkv.")) return {m.heads * m.head_dim, m.kv_heads * m.head_dim, m.kv_heads * m.head_dim};
   const bool gated = m.mlp == plan::MlpKind::kSwiglu || m.mlp == plan::MlpKind::kGeglu;
   if (name.find("fc1.") != std::string::npos && gated) return {full_rows / 2, full_rows / 2};
+  if (m.mamba && (StartsWith(name, "mixer.in.") || StartsWith(name, "convolution."))) {
+    const Index inner = m.mamba->expand * m.hidden, states = Index{m.mamba->groups} * m.mamba->state;
+    if (StartsWith(name, "convolution.")) return {inner, states, states};
+    return {inner, inner, states, states, inner / m.mamba->head_dim};  // gate, x, B, C, steps
+  }
   return {full_rows};
 }
 

@@ -69,8 +69,8 @@ struct CutAt {
 /// How a plan's parameter buffer lies in its full tensor.
 ///
 /// Rows split over tp: packed qkv by heads (queries, keys, values each on their own), a gated first projection by gate
-/// and up, all others in equal blocks. Columns (axis 1) in equal blocks. Experts (E, n, k): the rank's own, each cut
-/// over expert-tensor ranks in the same way.
+/// and up, a Mamba-2 mixer's by gate, x, B, C and steps, all others in equal blocks. Columns (axis 1) in equal blocks.
+/// Experts (E, n, k): the rank's own, each cut over expert-tensor ranks in the same way.
 template <class T>
 Parameter<T> ShardOf(const plan::Model& model, const plan::Buffer& buffer, int layer, const CutAt& at);
 

@@ -1,6 +1,7 @@
 """The steps of the CPU executor that scripts/cpu_accuracy and a test of memory look at: three sizes of a byte-level GPT, spread
 over 1 to 16 ranks in fifteen ways."""
 import json
+import math
 import os
 import pathlib
 import subprocess
@@ -28,6 +29,11 @@ STRATEGIES = {
     "pp 4, dp 2, ZB-H1, full recompute": {"pipeline": 4, "data": 2, "schedule": "zb_h1", "recompute": "full"},
     "tp 4, pp 2, dp 2": {"tensor": 4, "pipeline": 2, "data": 2},
 }
+
+
+def ranks_of(name):
+    """As many as a strategy's degrees multiply to."""
+    return math.prod(STRATEGIES[name].get(degree, 1) for degree in ("tensor", "pipeline", "data"))
 
 
 def write(folder, sizes=SIZES):

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include <cstdio>
+#include <functional>
 #include <random>
 
 #include "plan/stages.h"
@@ -38,21 +39,6 @@ std::string Describe(const plan::Scenario& s) {
                                      : " shares");
   }
   return text;
-}
-
-void CheckEqual(const RunResult& many, const RunResult& one, double tolerance, double floor) {
-  REQUIRE(many.losses.size() == one.losses.size());
-  for (std::size_t i = 0; i < one.losses.size(); ++i) {
-    CHECK(many.losses[i] == Approx(one.losses[i]).epsilon(tolerance).margin(0));
-    CHECK(many.gradient_norms[i] == Approx(one.gradient_norms[i]).epsilon(tolerance).margin(0));
-  }
-  for (const auto tensors : {&RunResult::gradients, &RunResult::parameters}) {
-    REQUIRE((many.*tensors).size() == (one.*tensors).size());
-    for (const auto& [key, value] : one.*tensors) {
-      INFO(key);
-      CHECK(Distance((many.*tensors).at(key), value, floor) <= tolerance);
-    }
-  }
 }
 
 /// Draws legal scenarios with degrees up to 4, at most 16 ranks.
@@ -214,9 +200,9 @@ TEST_CASE("in single precision gradients agree to 1e-4", "[executor]") {
 }
 
 TEST_CASE("a step changes the loss by what the gradients before and after it say", "[executor]") {
-  for (const bool llama : {false, true}) {
+  for (const auto change : {+[](plan::Model&) {}, MakeLlama, MakeMamba}) {
     plan::Scenario s = Tiny();
-    if (llama) MakeLlama(s.model);
+    change(s.model);
     const plan::Plan plan = plan::BuildPlan(s);
     RunOptions options = TinyOptions(s, 1);
     options.tokens = [&s](std::int64_t, std::int64_t sequence, std::span<std::int32_t> tokens) {
@@ -237,5 +223,45 @@ TEST_CASE("a step changes the loss by what the gradients before and after it say
     }
     CHECK(second.losses[1] - second.losses[0] == Approx(expected).epsilon(1e-4));
     CHECK(expected < -1e-5);
+  }
+}
+
+TEST_CASE("Mamba-2 layers are one rank's at any degree, schedule, recomputation and sharding", "[executor]") {
+  plan::Scenario whole = Tiny();
+  MakeMamba(whole.model);
+  const RunResult one = RunTiny<double>(whole);
+  const std::vector<std::function<void(plan::Strategy&)>> changes = {
+      [](plan::Strategy& y) { y.tensor = 2; },
+      [](plan::Strategy& y) {
+        y.tensor = 4;
+        y.sequence_parallel = true;
+      },
+      [](plan::Strategy& y) {
+        y.pipeline = 4;
+        y.schedule = plan::ScheduleKind::kZbH1;
+      },
+      [](plan::Strategy& y) {
+        y.tensor = y.pipeline = y.data = 2;
+        y.sequence_parallel = true;
+        y.optimizer_sharding = plan::Sharding::kZero1;
+        y.recompute = plan::Recompute::kFull;
+      },
+      [](plan::Strategy& y) {
+        y.pipeline = y.data = 2;
+        y.schedule = plan::ScheduleKind::kZbV;
+        y.chunks_per_rank = 2;
+        y.optimizer_sharding = plan::Sharding::kZero2;
+      },
+      [](plan::Strategy& y) {
+        y.data = 4;
+        y.optimizer_sharding = plan::Sharding::kZero3;
+        y.recompute = plan::Recompute::kSelective;
+      },
+  };
+  for (const auto& change : changes) {
+    plan::Scenario s = whole;
+    change(s.strategy);
+    INFO(Describe(s));
+    CheckEqual(RunTiny<double>(s), one, 1e-10, 1e-8);
   }
 }

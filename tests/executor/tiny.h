@@ -1,5 +1,7 @@
 #pragma once
 
+#include <catch2/catch.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -41,6 +43,12 @@ inline void MakeLlama(plan::Model& m) {
   m.tied_embeddings = false;
 }
 
+/// Four layers of three kinds: Mamba-2, attention and MLP, Mamba-2 again.
+inline void MakeMamba(plan::Model& m) {
+  m.pattern = "M*-M";
+  m.mamba = plan::MambaSpec{.state = 6, .groups = 4, .head_dim = 8, .convolution = 3, .expand = 2};
+}
+
 inline RunOptions TinyOptions(const plan::Scenario& s, int steps = 3) {
   RunOptions o;
   o.steps = steps;
@@ -78,6 +86,22 @@ inline double Distance(const std::vector<double>& a, const std::vector<double>& 
     norm += b[i] * b[i];
   }
   return std::sqrt(difference) / std::max(std::sqrt(norm), floor);
+}
+
+/// Losses, gradient norms, gradients and parameters of two runs.
+inline void CheckEqual(const RunResult& many, const RunResult& one, double tolerance, double floor) {
+  REQUIRE(many.losses.size() == one.losses.size());
+  for (std::size_t i = 0; i < one.losses.size(); ++i) {
+    CHECK(many.losses[i] == Approx(one.losses[i]).epsilon(tolerance).margin(0));
+    CHECK(many.gradient_norms[i] == Approx(one.gradient_norms[i]).epsilon(tolerance).margin(0));
+  }
+  for (const auto tensors : {&RunResult::gradients, &RunResult::parameters}) {
+    REQUIRE((many.*tensors).size() == (one.*tensors).size());
+    for (const auto& [key, value] : one.*tensors) {
+      INFO(key);
+      CHECK(Distance((many.*tensors).at(key), value, floor) <= tolerance);
+    }
+  }
 }
 
 }  // namespace isochrone::executor
