@@ -1,6 +1,9 @@
 // How fast configurations are priced, and how long whole searches take. Results: bench/README.md.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <numeric>
+
 #include "plan/catalogue.h"
 #include "study/search/sweep.h"
 
@@ -8,7 +11,8 @@ namespace {
 
 using namespace isochrone;
 
-/// Reads a sweep of the catalogue and answers it; counts the configurations that were priced.
+/// Reads a sweep of the catalogue and answers it; counts the configurations that were priced, and the CPU seconds of
+/// the threads that had most and least of them: unlike wall time, these hardly depend on what else the machine does.
 void Search(benchmark::State& state, const char* file, bool prune) {
   const study::Space space = study::ReadSpace(plan::CatalogueFolder() + "/sweeps/" + file);
   study::SweepOptions options;
@@ -21,6 +25,10 @@ void Search(benchmark::State& state, const char* file, bool prune) {
   }
   state.counters["legal"] = static_cast<double>(result.legal);
   state.counters["priced"] = static_cast<double>(result.priced);
+  const auto [least, most] = std::minmax_element(result.cpu_s.begin(), result.cpu_s.end());
+  state.counters["cpu_s_of_all"] = std::accumulate(result.cpu_s.begin(), result.cpu_s.end(), 0.0);
+  state.counters["least_cpu_s"] = *least;
+  state.counters["most_cpu_s"] = *most;
   state.SetItemsProcessed(result.priced * state.iterations());
 }
 

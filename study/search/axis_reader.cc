@@ -113,6 +113,44 @@ std::vector<json> Searched(const Json& value, const std::string& key, const plan
   value.Fail("cannot be searched", "give a list");
 }
 
+using Setter = std::function<void(std::size_t value, plan::Scenario& scenario)>;
+
+/// Sets the one member that a key reads into.
+template <class T>
+Setter SetterOf(T plan::Strategy::*member, const std::vector<plan::Strategy>& read) {
+  std::vector<T> numbers;
+  for (const plan::Strategy& strategy : read) numbers.push_back(strategy.*member);
+  return [numbers, member](std::size_t i, plan::Scenario& s) { s.strategy.*member = numbers[i]; };
+}
+
+/// Of the keys that a search sets again and again; others read their value anew. `read`: strategies with each value.
+Setter SetterOf(const std::string& key, const std::vector<plan::Strategy>& read) {
+  using S = plan::Strategy;
+  const std::pair<const char*, int S::*> numbers[] = {{"tensor", &S::tensor},
+                                                      {"pipeline", &S::pipeline},
+                                                      {"data", &S::data},
+                                                      {"context", &S::context},
+                                                      {"expert", &S::expert},
+                                                      {"expert_tensor", &S::expert_tensor},
+                                                      {"chunks_per_rank", &S::chunks_per_rank},
+                                                      {"shard_group", &S::shard_group}};
+  const std::pair<const char*, bool S::*> flags[] = {
+      {"account_embedding_in_split", &S::account_embedding_in_split},
+      {"overlap_data", &S::overlap_data},
+      {"overlap_parameter_gather", &S::overlap_parameter_gather},
+      {"overlap_pipeline", &S::overlap_pipeline},
+      {"scatter_gather", &S::scatter_gather},
+      {"zero2_reduce_every_microbatch", &S::zero2_reduce_every_microbatch}};
+  for (const auto& [name, member] : numbers) {
+    if (key == name) return SetterOf(member, read);
+  }
+  for (const auto& [name, member] : flags) {
+    if (key == name) return SetterOf(member, read);
+  }
+  if (key == "optimizer_sharding") return SetterOf(&S::optimizer_sharding, read);
+  return {};
+}
+
 Axis AxisOf(const Json& value, const std::string& key, std::vector<json> values, const Found& file) {
   Axis axis;
   axis.key = key;
@@ -126,35 +164,19 @@ Axis AxisOf(const Json& value, const std::string& key, std::vector<json> values,
     axis.set = [numbers](std::size_t i, plan::Scenario& s) { s.batch.microbatch = numbers[i]; };
     return axis;
   }
-  // Each value is read once, into a strategy of its own; setting copies the members that reading changed.
   const plan::StrategyKey* known = plan::FindStrategyKey(key);
   ISO_CHECK(known != nullptr);
-  for (const json& v : values) {
-    plan::Strategy probe;
-    known->set(Json::Text("[" + v.dump() + "]", value.Where()).At(0), file, probe);
-    axis.values.push_back(known->show(probe));
-  }
-  struct Degree {
-    const char* key;
-    int plan::Strategy::*member;
-  };
-  using S = plan::Strategy;
-  for (const Degree& d : {Degree{"tensor", &S::tensor},
-                          {"pipeline", &S::pipeline},
-                          {"data", &S::data},
-                          {"context", &S::context},
-                          {"expert", &S::expert},
-                          {"expert_tensor", &S::expert_tensor},
-                          {"chunks_per_rank", &S::chunks_per_rank}}) {
-    if (key != d.key) continue;
-    std::vector<int> numbers;
-    for (const json& v : values) numbers.push_back(v.get<int>());
-    axis.set = [numbers, member = d.member](std::size_t i, plan::Scenario& s) { s.strategy.*member = numbers[i]; };
-    return axis;
-  }
   std::vector<Json> parsed;
-  for (const json& v : values) parsed.push_back(Json::Text("[" + v.dump() + "]", value.Where()).At(0));
-  axis.set = [parsed, known, file](std::size_t i, plan::Scenario& s) { known->set(parsed[i], file, s.strategy); };
+  std::vector<plan::Strategy> read;
+  for (const json& v : values) {
+    parsed.push_back(Json::Text("[" + v.dump() + "]", value.Where()).At(0));
+    read.emplace_back();
+    known->set(parsed.back(), file, read.back());
+    axis.values.push_back(known->show(read.back()));
+  }
+  axis.set = SetterOf(key, read);
+  if (!axis.set)
+    axis.set = [parsed, known, file](std::size_t i, plan::Scenario& s) { known->set(parsed[i], file, s.strategy); };
   return axis;
 }
 

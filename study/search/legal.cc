@@ -1,6 +1,7 @@
 #include "study/search/legal.h"
 
 #include "base/error.h"
+#include "plan/layer_traffic.h"
 #include "plan/stages.h"
 
 namespace isochrone::study {
@@ -89,26 +90,48 @@ bool LegalStep(const plan::Scenario& scenario) {
   return s.optimizer_sharding != Sharding::kNone && Replicas(s) % group == 0;
 }
 
+StepKeys StepKeysOf(const Strategy& s) {
+  return {s.optimizer_sharding, s.shard_group, s.zero2_reduce_every_microbatch, s.overlap_data,
+          s.overlap_parameter_gather};
+}
+
+void SetStepKeys(const StepKeys& keys, Strategy& s) {
+  s.optimizer_sharding = keys.optimizer_sharding;
+  s.shard_group = keys.shard_group;
+  s.zero2_reduce_every_microbatch = keys.zero2_reduce_every_microbatch;
+  s.overlap_data = keys.overlap_data;
+  s.overlap_parameter_gather = keys.overlap_parameter_gather;
+}
+
+StepKeys EffectOfStep(const Strategy& s) {
+  StepKeys effect = StepKeysOf(s);
+  const bool alone = Replicas(s) == 1, every = plan::ReducesEveryMicrobatch(s);
+  Sharding& sharding = effect.optimizer_sharding;
+  if (sharding == Sharding::kZero2 && !every) sharding = Sharding::kZero1;
+  // DeepSpeed takes another path through its code with ZeRO, even where there is nothing to share.
+  if (sharding == Sharding::kZero1 && alone && s.framework != "megatron_deepspeed") sharding = Sharding::kNone;
+  effect.zero2_reduce_every_microbatch = false;  // said by the sharding
+  if (alone) effect.overlap_data = false;
+  if (alone || sharding == Sharding::kNone) effect.overlap_parameter_gather = false;
+  if (sharding == Sharding::kNone || effect.shard_group == Replicas(s)) effect.shard_group = 0;
+  return effect;
+}
+
 bool RepeatsBlock(const Strategy& s, const Strategy& base) {
+  if (s.context == 1 && s.context_form != base.context_form) return true;
   if (s.tensor > 1) return false;
   return s.sequence_parallel != base.sequence_parallel || s.overlap_tensor != base.overlap_tensor;
+}
+
+bool RepeatsLayout(const Strategy& s, const Strategy& base) {
+  return (s.data == 1 || s.pipeline == 1) && s.rank_order != base.rank_order;
 }
 
 bool RepeatsPipeline(const Strategy& s, const Strategy& base) {
   if (HasTwoChunksAnyway(s.schedule) && s.chunks_per_rank != base.chunks_per_rank) return true;
   const bool scatters = s.pipeline > 1 && s.tensor > 1 && !s.sequence_parallel;
   if (!scatters && s.scatter_gather != base.scatter_gather) return true;
-  if (s.pipeline > 1) return false;
-  return s.overlap_pipeline != base.overlap_pipeline || s.account_embedding_in_split != base.account_embedding_in_split;
-}
-
-bool RepeatsStep(const Strategy& s, const Strategy& base) {
-  const bool alone = Replicas(s) == 1, shards = s.optimizer_sharding != Sharding::kNone;
-  if (alone && (s.optimizer_sharding != base.optimizer_sharding || s.overlap_data != base.overlap_data)) return true;
-  const bool gathers = !alone && shards;
-  if (!gathers && s.overlap_parameter_gather != base.overlap_parameter_gather) return true;
-  return s.optimizer_sharding != Sharding::kZero2 &&
-         s.zero2_reduce_every_microbatch != base.zero2_reduce_every_microbatch;
+  return s.pipeline == 1 && s.overlap_pipeline != base.overlap_pipeline;
 }
 
 }  // namespace isochrone::study

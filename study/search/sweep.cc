@@ -1,5 +1,7 @@
 #include "study/search/sweep.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <barrier>
 #include <chrono>
@@ -18,6 +20,12 @@
 namespace isochrone::study {
 namespace {
 
+double ThreadCpuSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
 /// Hands out parts of units and takes their rows back in order. Threads work on neighbouring parts: these share the
 /// prices of their block, and little else that one would have to wait for.
 class Desk {
@@ -34,6 +42,7 @@ class Desk {
   }
 
   void Work() try {
+    const double begin = ThreadCpuSeconds();
     Worker worker(space_, options_.prune, options_.each != nullptr, shared_, threshold_);
     RankUnits(worker);
     for (Part part = Take(); part.unit >= 0; part = Take()) {
@@ -43,6 +52,7 @@ class Desk {
     }
     const std::lock_guard lock(mutex_);
     Merge(worker.found);
+    result_.cpu_s.push_back(ThreadCpuSeconds() - begin);
   } catch (...) {
     const std::lock_guard lock(mutex_);
     if (!failure_) failure_ = std::current_exception();

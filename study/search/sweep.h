@@ -25,6 +25,7 @@ struct SweepResult {
   std::int64_t legal = 0, pruned = 0, priced = 0, out_of_memory = 0;
   std::int64_t combinations = 0, units = 0;
   double elapsed_s = 0;
+  std::vector<double> cpu_s;      // of each thread
   std::vector<Candidate> best;    // that fit, best first
   std::vector<Candidate> pareto;  // no other is better in step time (by score), memory and GPUs at once
   bool complete = true;           // false where `stop` ended it
@@ -33,7 +34,8 @@ struct SweepResult {
 /// Prices every legal combination of `space`, or, where `prune`, every one that may be among the best: a layout is left
 /// out only where the mean work of its ranks alone takes longer than the worst of the best so far, a pipeline where it
 /// does by itself, and a configuration where activations and unsharded state alone do not fit. Of equal scores the
-/// lower index is better, so the answer does not depend on threads. A unit is one combination of block axes.
+/// lower index is better, so the answer does not depend on threads. A unit is one combination of block axes; a thread
+/// takes one layout of it at a time.
 SweepResult Sweep(const Space& space, const SweepOptions& options);
 
 }  // namespace isochrone::study

@@ -32,6 +32,11 @@ std::vector<Walk> WalksOf(const Space& space) {
       if (key != "pipeline" && key != "data" && key != "rank_order") break;
       ++w.layout_end;
     }
+    for (const Axis& axis : *w.axes) {
+      if (axis.key == "first_stage_layers" || axis.key == "last_stage_layers" ||
+          axis.key == "account_embedding_in_split")
+        w.cutters.push_back(&axis);
+    }
     for (std::size_t a = w.step; a < w.axes->size(); ++a)
       w.combinations *= static_cast<std::int64_t>((*w.axes)[a].values.size());
     for (std::size_t a = 0; a < w.axes->size(); ++a)

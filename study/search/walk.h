@@ -19,6 +19,7 @@ struct Walk {
   std::int64_t units = 1, per_unit = 1, combinations = 1;  // block axes; all others; step axes
   std::int64_t parts = 1;                                  // of a unit
   std::int64_t PerPart() const { return per_unit / parts; }
+  std::vector<const Axis*> cutters;  // axes that only cut layers into stages
   std::int64_t first_index = 0, first_unit = 0;
 };
 

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <tuple>
 
-#include "study/search/legal.h"
+#include "plan/stages.h"
 #include "study/search/objective.h"
 
 namespace isochrone::study {
@@ -25,7 +26,10 @@ void Worker::Lower(double score) {
 
 bool Worker::Enter(const Walk& walk, std::int64_t unit) {
   if (walk_ == &walk && unit_ == unit) return legal_;
-  if (walk_ != &walk) evaluator_.EnterModel();
+  if (walk_ != &walk) {
+    evaluator_.EnterModel();
+    repeats_cut_.clear();
+  }
   walk_ = &walk;
   unit_ = unit;
   ready_ = false;
@@ -44,7 +48,20 @@ void Worker::EnterBlock() {
 bool Worker::EnterPart(std::int64_t part) {
   SetAxes(*walk_->axes, walk_->pipeline, walk_->layout_end, part, scenario_);
   scenario_.batch.sequences = sequences_;
-  return Complete(space_, scenario_) && LegalLayout(space_, scenario_);
+  if (!Complete(space_, scenario_) || !LegalLayout(space_, scenario_) ||
+      RepeatsLayout(scenario_.strategy, walk_->base->strategy))
+    return false;
+  steps_.clear();
+  for (int i = 0; i < walk_->combinations; ++i) {
+    SetAxes(*walk_->axes, walk_->step, walk_->axes->size(), i, scenario_);
+    if (!LegalStep(scenario_)) continue;
+    const Step step{i, StepKeysOf(scenario_.strategy), EffectOfStep(scenario_.strategy)};
+    const auto same = [&](const Step& earlier) { return earlier.effect == step.effect; };
+    if (std::none_of(steps_.begin(), steps_.end(), same)) steps_.push_back(step);
+  }
+  if (steps_.empty()) return false;
+  SetStepKeys(steps_.front().keys, scenario_.strategy);
+  return true;
 }
 
 template <class Body>
@@ -58,12 +75,11 @@ void Worker::Each(std::size_t axis, std::int64_t index, std::int64_t span, const
 }
 
 template <class Visit>
-void Worker::EachStep(std::size_t axis, std::int64_t index, std::int64_t span, const Visit& visit) {
-  if (axis < walk_->axes->size()) {
-    Each(axis, index, span, [&](std::int64_t i, std::int64_t s) { EachStep(axis + 1, i, s, visit); });
-    return;
+void Worker::EachStep(const Visit& visit) {
+  for (const Step& step : steps_) {
+    SetStepKeys(step.keys, scenario_.strategy);
+    visit(step.combination);
   }
-  if (LegalStep(scenario_)) visit(static_cast<int>(index));
 }
 
 void Worker::Run(const Walk& walk, std::int64_t unit, std::int64_t part, bool hopeless) {
@@ -84,7 +100,7 @@ double Worker::LeastScore(const Walk& walk, std::int64_t unit) {
   for (std::int64_t part = 0; part < walk.parts; ++part) {
     if (!EnterPart(part)) continue;
     evaluator_.EnterLayout(scenario_);
-    EachStep(walk.step, 0, walk.combinations, [&](int) {
+    EachStep([&](int) {
       if (!TooLarge(evaluator_.LeastMemory(scenario_)))
         least = std::min(least, Score(evaluator_.LeastComputeTime(scenario_)));
     });
@@ -94,7 +110,7 @@ double Worker::LeastScore(const Walk& walk, std::int64_t unit) {
 
 bool Worker::NoneHopes() {
   bool none = true;
-  EachStep(walk_->step, 0, walk_->combinations, [&](int combination) {
+  EachStep([&](int combination) {
     if (!none || Hopeless(evaluator_.LeastComputeTime(scenario_)) || TooLarge(evaluator_.LeastMemory(scenario_)))
       return;
     evaluator_.EnterStep(scenario_, combination);
@@ -108,21 +124,42 @@ void Worker::Pipelines(std::size_t axis, std::int64_t index, std::int64_t span) 
     Each(axis, index, span, [&](std::int64_t i, std::int64_t s) { Pipelines(axis + 1, i, s); });
     return;
   }
-  const plan::Strategy& base = walk_->base->strategy;
-  if (!LegalPipeline(scenario_, space_.constraints) || RepeatsPipeline(scenario_.strategy, base)) return;
+  if (!LegalPipeline(scenario_, space_.constraints) || RepeatsPipeline(scenario_.strategy, walk_->base->strategy) ||
+      RepeatsCut())
+    return;
   if (!(counting_ ? evaluator_.Accepts(scenario_) : evaluator_.EnterPipeline(scenario_))) return;
-  Steps(axis, index, span);
+  Steps(index);
 }
 
-void Worker::Steps(std::size_t axis, std::int64_t index, std::int64_t span) {
-  if (axis < walk_->axes->size()) {
-    Each(axis, index, span, [&](std::int64_t i, std::int64_t s) { Steps(axis + 1, i, s); });
-    return;
+bool Worker::RepeatsCut() {
+  if (walk_->cutters.empty()) return false;
+  plan::Strategy& s = scenario_.strategy;
+  const auto mine = std::tuple(s.first_stage_layers, s.last_stage_layers, s.account_embedding_in_split);
+  const auto [known, first] = repeats_cut_.try_emplace(
+      {plan::StagesOf(s), s.first_stage_layers, s.last_stage_layers, s.account_embedding_in_split}, false);
+  if (!first) return known->second;
+  const std::vector<int> split = plan::LayersPerStage(scenario_);
+  bool& repeats = known->second;
+  for (std::int64_t c = 0; !repeats; ++c) {
+    std::int64_t rest = c;
+    for (auto axis = walk_->cutters.rbegin(); axis != walk_->cutters.rend(); ++axis) {
+      const auto n = static_cast<std::int64_t>((*axis)->values.size());
+      (*axis)->set(static_cast<std::size_t>(rest % n), scenario_);
+      rest /= n;
+    }
+    if (mine == std::tuple(s.first_stage_layers, s.last_stage_layers, s.account_embedding_in_split)) break;
+    repeats = LegalPipeline(scenario_, space_.constraints) && plan::LayersPerStage(scenario_) == split;
   }
-  if (!LegalStep(scenario_) || RepeatsStep(scenario_.strategy, walk_->base->strategy)) return;
-  ++found.legal;
-  if (counting_ || !Hopes(static_cast<int>(index % walk_->combinations))) ++found.pruned;
-  else Price(index);
+  std::tie(s.first_stage_layers, s.last_stage_layers, s.account_embedding_in_split) = mine;
+  return repeats;
+}
+
+void Worker::Steps(std::int64_t index) {
+  EachStep([&](int combination) {
+    ++found.legal;
+    if (counting_ || !Hopes(combination)) ++found.pruned;
+    else Price(index + combination);
+  });
 }
 
 bool Worker::Hopes(int combination) {

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "study/search/candidate.h"
 #include "study/search/evaluator.h"
+#include "study/search/legal.h"
 #include "study/search/shared.h"
 #include "study/search/space.h"
 #include "study/search/walk.h"
@@ -42,15 +45,17 @@ class Worker {
   bool Enter(const Walk& walk, std::int64_t unit);
   /// Makes the evaluator ready for the block axes as they are set.
   void EnterBlock();
-  /// Sets the layout axes; false where they are illegal.
+  /// Sets the layout axes; false where they are illegal or repeat others. Lists the step axes' combinations.
   bool EnterPart(std::int64_t part);
   template <class Body>
   void Each(std::size_t axis, std::int64_t index, std::int64_t span, const Body& body);
-  /// Visits the legal combinations of step axes of a layout.
+  /// Visits the combinations of step axes of a layout that are legal and do not repeat others.
   template <class Visit>
-  void EachStep(std::size_t axis, std::int64_t index, std::int64_t span, const Visit& visit);
+  void EachStep(const Visit& visit);
+  /// Whether an earlier combination of the axes that cut layers into stages cuts them alike.
+  bool RepeatsCut();
   void Pipelines(std::size_t axis, std::int64_t index, std::int64_t span);
-  void Steps(std::size_t axis, std::int64_t index, std::int64_t span);
+  void Steps(std::int64_t index);
 
   /// No sharding of this layout may be among the best.
   bool NoneHopes();
@@ -73,6 +78,12 @@ class Worker {
   bool legal_ = false, ready_ = false;  // of the unit: its block axes; the evaluator
   plan::Scenario scenario_;
   std::int64_t sequences_ = 0;
+  struct Step {
+    int combination = 0;
+    StepKeys keys, effect;
+  };
+  std::vector<Step> steps_;                         // of the layout
+  std::map<std::array<int, 4>, bool> repeats_cut_;  // of the walk
   double memory_ = 0;
   bool counting_ = false;
 };

@@ -1,12 +1,17 @@
 #include <catch2/catch.hpp>
 
+#include <array>
+#include <map>
 #include <numeric>
 #include <random>
+#include <set>
 
 #include "base/error.h"
+#include "plan/build.h"
 #include "plan/scenario.h"
 #include "plan/schedule.h"
 #include "study/search/estimate.h"
+#include "study/search/legal.h"
 #include "study/search/result_file.h"
 #include "study/search/sweep.h"
 #include "tests/study/search/random_space.h"
@@ -83,7 +88,67 @@ void ComparePrunedWithWhole(int spaces, unsigned seed) {
   CHECK(with_best > spaces / 2);
 }
 
+using Price = std::array<double, 5>;
+Price PriceOf(const Estimate& e) { return {e.step_time, e.memory, e.bubble, e.messages, e.around}; }
+
+bool Legal(const Space& space, plan::Scenario& s) {
+  if (!Complete(space, s) || !LegalBlock(s) || !LegalLayout(space, s) || !LegalPipeline(s) || !LegalStep(s))
+    return false;
+  try {
+    plan::Check(s);
+    plan::BuildSchedule(ScheduleShapeOf(s));
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+/// No two configurations of a space may be one plan that is priced alike, and what is passed over though it is legal
+/// has the price of one that is not. (Frameworks have their names and at times the same constants: they stay apart.)
+void CountPlansOnce(int spaces, unsigned seed) {
+  const SpaceFile file;
+  std::mt19937 random(seed);
+  std::size_t alike = 0, passed_over = 0;
+  for (int i = 0; i < spaces; ++i) {
+    const Space space = file.Read(RandomSweep(random, 5, 2) + "}");
+    std::map<Price, std::vector<std::int64_t>> by_price;
+    std::set<std::int64_t> priced;
+    SweepOptions options;
+    options.each = [&](std::int64_t, const std::vector<Candidate>& rows) {
+      for (const Candidate& c : rows) by_price[PriceOf(c.estimate)].push_back(c.index), priced.insert(c.index);
+    };
+    Sweep(space, options);
+    for (const auto& [price, indices] : by_price) {
+      std::vector<std::pair<std::string, plan::Plan>> plans;
+      for (std::size_t k = 0; k < indices.size() && k < 4; ++k) {
+        const plan::Scenario s = ScenarioAt(space, indices[k]);
+        plans.emplace_back(s.strategy.framework, plan::BuildPlan(s));
+        alike += k > 0;
+        for (std::size_t other = 0; other < k; ++other) {
+          INFO(Words(space, indices[other]));
+          INFO(Words(space, indices[k]));
+          CHECK_FALSE(plans[other] == plans[k]);
+        }
+      }
+    }
+    for (int k = 0; k < 40; ++k) {
+      const auto index = static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(SizeOf(space.axes[0])));
+      plan::Scenario s = space.bases[0];
+      SetAxes(space.axes[0], 0, space.axes[0].size(), index, s);
+      if (priced.count(index) || !Legal(space, s)) continue;
+      ++passed_over;
+      INFO(Words(space, index));
+      CHECK(by_price.count(PriceOf(EstimateOf(s).estimate)) == 1);
+    }
+  }
+  CHECK(alike > 0);  // configurations with equal prices were compared
+  CHECK(passed_over > 0);
+}
+
 }  // namespace
+
+TEST_CASE("a plan is counted once, whatever keys say that have no effect on it", "[search]") { CountPlansOnce(40, 5); }
+TEST_CASE("a plan is counted once, in a thousand spaces", "[.slow]") { CountPlansOnce(1'000, 6); }
 
 TEST_CASE("a sweep's numbers are those of its scenarios asked alone, bit for bit, over keys of every kind",
           "[search]") {
