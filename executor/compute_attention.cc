@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "executor/operands.h"
+#include "executor/packed_heads.h"
 #include "kernels/attention.h"
 #include "kernels/gemm.h"
 #include "kernels/softmax.h"
@@ -13,30 +14,9 @@ namespace {
 
 using kernels::Transpose;
 
-struct Heads {  // of this rank
-  Index query, key, size, sequences, positions;
-  Index Packed() const { return (query + 2 * key) * size; }
-  Index KeyAt() const { return query * size; }
-  Index ValueAt() const { return (query + key) * size; }
-};
-
-/// From the square of scores (B, A, S, S) that an op reads or writes.
-template <class T>
-Heads HeadsOf(const Operands<T>& o) {
-  const plan::Model& m = *o.settings->model;
-  for (const std::vector<int>* list : {&o.op->in, &o.op->out}) {
-    for (int b : *list) {
-      const std::vector<std::int64_t>& shape = o.program->buffers[static_cast<std::size_t>(b)].shape;
-      if (shape.size() == 4) return {shape[1], shape[1] * m.kv_heads / m.heads, m.head_dim, shape[0], shape[2]};
-    }
-  }
-  ISO_CHECK_NOTE(false, o.op->name);
-  return {};
-}
-
 /// Calls body(element of a square of scores, of a query, of its key, of its value, of its output row, first of group).
 template <class Body>
-void ForEachHead(const Heads& h, Body body) {
+void ForEachHead(const SquareHeads& h, Body body) {
   const Index group = h.query / h.key;
   for (Index b = 0; b < h.sequences; ++b) {
     for (Index a = 0; a < h.query; ++a) {
@@ -48,27 +28,16 @@ void ForEachHead(const Heads& h, Body body) {
   }
 }
 
-kernels::AttentionShape ShapeOf(const plan::Attention& a) {
-  const Index packed = (a.heads + 2 * a.kv_heads) * a.qk_dim;
-  return {.batch = a.batch,
-          .queries = a.queries,
-          .keys = a.keys,
-          .heads = a.heads,
-          .kv_heads = a.kv_heads,
-          .head_size = a.qk_dim,
-          .query_pitch = packed,
-          .key_pitch = packed};
-}
-
 }  // namespace
 
 /// Sequences are shared by the rank's threads, each with tiles of its own.
 template <class T>
 void ComputeAttention(const plan::Attention& a, const Operands<T>& o) {
-  const kernels::AttentionShape whole = ShapeOf(a);
+  const PackedHeads heads = HeadsOf(a);
+  const kernels::AttentionShape whole = heads.Shape(a.batch, a.queries, a.keys);
   const kernels::AttentionMask mask{.causal = a.causal, .window = a.window};
   const T scale = static_cast<T>(1 / std::sqrt(static_cast<double>(a.qk_dim)));
-  const Index key_at = a.heads * a.qk_dim, value_at = (a.heads + a.kv_heads) * a.qk_dim;
+  const Index key_at = heads.KeyAt(), value_at = heads.ValueAt();
   const Index tile = kernels::AttentionWorkspace<T>(whole), row = a.queries * a.heads;
   const Memory::Handle workspace =
       o.memory->Allocate(plan::BufferKind::kWorkspace,
@@ -94,7 +63,7 @@ void ComputeAttention(const plan::Attention& a, const Operands<T>& o) {
 
 template <class T>
 void ComputeAttentionProduct(const plan::Gemm& g, const Operands<T>& o) {
-  const Heads h = HeadsOf(o);
+  const SquareHeads h = HeadsOf(*o.settings->model, *o.program, *o.op);
   const Index S = h.positions, D = h.size, packed = h.Packed(), row = h.query * D;
   constexpr Transpose kNo = Transpose::kNo, kYes = Transpose::kYes;
   ForEachHead(h, [&](Index square, Index query, Index key, Index value, Index out, bool first_of_group) {

@@ -25,24 +25,9 @@ void ForEachRun(const Operands<T>& o, Index rows, Body body) {
                                    });
 }
 
-/// The shards of random numbers that an op draws: an index over the whole batch, the same at any degree. Scores
-/// (B, A, S, S) are indexed by sequence, head and position, rows of tokens by sequence, position and channel.
 template <class T, class Body>
 void ForEachShard(const Operands<T>& o, const plan::Elementwise& e, Body body) {
-  const std::vector<std::int64_t>& shape = o.OutBuffer(0).shape;
-  if (shape.size() != 4) {
-    const Index S = o.settings->positions.Whole();
-    return ForEachRun(o, e.rows, [&](Index row, Index length, Index sequence, Index position) {
-      body(row * e.columns, kernels::Shard{length, e.columns, (sequence * S + position) * e.columns, e.columns});
-    });
-  }
-  // Heads are shared by tensor ranks and, where they are exchanged for positions, by context ranks within.
-  const Index heads = o.settings->model->heads, mine = shape[1], S = shape[2], rows = mine * S;
-  const Index first = o.rows.tensor_rank * (heads / o.rows.tensor_size) + o.rows.context_rank * mine;
-  for (Index b = 0; b < shape[0]; ++b) {
-    const Index head = (o.rows.first_sequence + b) * heads + first;
-    body(b * rows * S, kernels::Shard{rows, S, head * S * S, S});
-  }
+  executor::ForEachShard(o.settings->positions, o.rows, o.settings->model->heads, e, o.OutBuffer(0).shape, body);
 }
 
 template <class T>

@@ -10,6 +10,7 @@
 #include "executor/memory.h"
 #include "executor/positions.h"
 #include "executor/routing.h"
+#include "executor/rows.h"
 #include "executor/workers.h"
 #include "kernels/activation.h"
 #include "kernels/types.h"
@@ -18,14 +19,6 @@
 #include "plan/scenario.h"
 
 namespace isochrone::executor {
-
-/// Where the rows of a microbatch lie in the whole batch, for what depends on positions.
-struct RowsAt {
-  Index first_sequence = 0;  // of this microbatch, in the global batch
-  Index first_row = 0;       // of this rank's rows (sequence parallelism) among the microbatch's tokens
-  int tensor_rank = 0, tensor_size = 1;
-  int context_rank = 0, context_size = 1;
-};
 
 /// What every op of a step shares.
 template <class T>

@@ -4,26 +4,9 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "kernels/rope.h"
+#include "executor/rotary.h"
 
 namespace isochrone::executor {
-namespace {
-
-constexpr double kRotaryBase = 10000;
-
-template <class T>
-void SetRotary(OpSettings<T>& settings) {
-  const Index D = settings.model->head_dim, half = D / 2;
-  settings.cosine.resize(static_cast<std::size_t>(settings.positions.Local() * half));
-  settings.sine.resize(settings.cosine.size());
-  for (const PositionRun& run : settings.positions.Runs()) {
-    kernels::RopeTable<T>(run.whole, run.length, D, kRotaryBase, settings.cosine.data() + run.local * half,
-                          settings.sine.data() + run.local * half);
-  }
-}
-
-}  // namespace
-
 template <class T>
 Rank<T>::Rank(const RunPlan& run, int rank, Communicator<T>& communicator, Clock& clock, std::function<void()> progress)
     : run_(run),
@@ -43,7 +26,8 @@ Rank<T>::Rank(const RunPlan& run, int rank, Communicator<T>& communicator, Clock
   settings_.positions = Positions(model, scenario_.strategy, at_.cp);
   settings_.token_weight = 1 / static_cast<double>(scenario_.batch.sequences * model.sequence);
   settings_.seed = options_.seed;
-  if (model.position == plan::PositionKind::kRotary) SetRotary(settings_);
+  if (model.position == plan::PositionKind::kRotary)
+    RotaryTables<T>(model, settings_.positions, settings_.cosine, settings_.sine);
   walk_.BuildSlots(plan_, at_.pp);
   state_.ListVisits(walk_.slots(), plan_.schedule.order[static_cast<std::size_t>(at_.pp)]);
   for (const plan::LayerProgram& program : plan_.programs) {

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "executor/packed_heads.h"
 #include "executor/rank.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/vector.h"
@@ -168,12 +169,7 @@ void Rank<T>::ExchangeHeads(const Operands<T>& o) {
   const bool to_heads = o.InBuffer(0).shape.front() < o.OutBuffer(0).shape.front();
   const plan::Buffer& wide = to_heads ? o.InBuffer(0) : o.OutBuffer(0);
   const Index columns = ColumnsOf(wide), part = columns / n;
-  std::vector<Index> sections = {columns};
-  if (o.op->name == "heads_exchange") {
-    const plan::Model& m = scenario_.model;
-    const Index D = m.head_dim, query = m.heads / plan_.layout.tp * D, key = m.kv_heads / plan_.layout.tp * D;
-    sections = {query, key, key};
-  }
+  const std::vector<Index> sections = HeadSections(scenario_.model, plan_.layout.tp, o.op->name, columns);
   // Columns of one member, section by section, between whole rows and a dense part.
   const auto cut = [&](Index member, const T* from, T* to, bool pack) {
     Index whole = 0, dense = 0;

@@ -104,14 +104,7 @@ Operands<T> Rank<T>::OperandsOf(const Layer& layer, Frame& frame, const plan::Op
   o.workers = &workers_;
   o.routing = RoutingAt(microbatch);
   o.backward = phase != Phase::kForward && phase != Phase::kRecompute;
-  const Index tokens = scenario_.batch.microbatch * settings_.positions.Local();
-  const bool split_rows = scenario_.strategy.sequence_parallel && plan_.layout.tp > 1;
-  o.rows = {.first_sequence = (Index{at_.dp} * plan_.schedule.microbatches + microbatch) * scenario_.batch.microbatch,
-            .first_row = split_rows ? tokens / plan_.layout.tp * at_.tp : 0,
-            .tensor_rank = at_.tp,
-            .tensor_size = plan_.layout.tp,
-            .context_rank = at_.cp,
-            .context_size = plan_.layout.cp};
+  o.rows = RowsOf(scenario_, plan_.layout, at_, settings_.positions, plan_.schedule.microbatches, microbatch);
   o.stream = SeedOf(static_cast<std::uint64_t>(step_), op.name + "." + std::to_string(layer.layer));
   for (int b : op.in) o.in.push_back(pointer(b));
   for (int b : op.out) o.out.push_back(pointer(b));

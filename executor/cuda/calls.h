@@ -107,6 +107,9 @@ class Calls {
   virtual void* MallocHost(std::size_t bytes) = 0;  // pinned
   virtual void FreeHost(void* data) = 0;
   virtual void Copy(void* to, const void* from, std::size_t bytes, Stream stream) = 0;  // host or device, either side
+  /// `rows` rows of `row_bytes`, which start `to_pitch` and `from_pitch` bytes apart.
+  virtual void CopyRows(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch, std::size_t row_bytes,
+                        Index rows, Stream stream) = 0;
   virtual void Zero(void* to, std::size_t bytes, Stream stream) = 0;
 
   // order

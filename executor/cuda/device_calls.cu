@@ -84,6 +84,10 @@ class DeviceCalls final : public Calls {
   void Copy(void* to, const void* from, std::size_t bytes, Stream stream) override {
     ISO_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream));
   }
+  void CopyRows(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch, std::size_t row_bytes,
+                Index rows, Stream stream) override {
+    ISO_CUDA(cudaMemcpy2DAsync(to, to_pitch, from, from_pitch, row_bytes, Size(rows), cudaMemcpyDefault, stream));
+  }
   void Zero(void* to, std::size_t bytes, Stream stream) override { ISO_CUDA(cudaMemsetAsync(to, 0, bytes, stream)); }
 
   Stream NewStream(bool urgent) override {

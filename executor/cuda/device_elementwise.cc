@@ -13,46 +13,27 @@ using plan::ElementwiseKind;
 
 }  // namespace
 
-/// Rows of tokens cut where a sequence ends: body(first row, rows, first position).
-template <class Body>
-void DeviceRank::ForEachRun(Index first_row, Index rows, Body body) const {
-  const Index S = scenario_.model.sequence;
-  for (Index row = 0; row < rows;) {
-    const Index position = (first_row + row) % S, length = std::min(rows - row, S - position);
-    body(row, length, position);
-    row += length;
-  }
-}
-
-/// The shard of random numbers that an op draws is an index over the whole batch, as on the CPU.
 template <class T>
 void DeviceRank::RunDropout(const plan::Elementwise& e, const Operands& o, bool backward) {
-  const Index S = scenario_.model.sequence, heads = scenario_.model.heads, mine = heads / plan_.layout.tp;
   const double rate = scenario_.model.dropout;
   const bool residual = !backward && e.kind == ElementwiseKind::kBiasDropoutAdd;
   const bool biased = residual && o.in.size() > 2;
   const T *x = o.In<T>(0), *bias = biased ? o.In<T>(1) : nullptr, *add = residual ? o.In<T>(biased ? 2 : 1) : nullptr;
   T* out = o.Out<T>(0);
   const std::uint64_t seed = options_.seed, sequence = o.sequence;
-  const auto run = [&](Index at, const kernels::Shard& shard) {
-    RunKernels(o.op->name, o.in, {o.out.at(0)}, [=](Stream s) {
-      on_device::Dropout<T>(s, seed, sequence, shard, rate, x + at, bias, add != nullptr ? add + at : nullptr,
-                            out + at);
-    });
-  };
-  if (o.OutBuffer(0).shape.size() != 4) {
-    const Index first = (o.first_sequence * S + o.first_row) * e.columns;
-    return run(0, {e.rows, e.columns, first, e.columns});
-  }
-  const Index rows = mine * S;  // scores (B, A, S, S)
-  for (Index b = 0; b < e.rows / rows; ++b)
-    run(b * rows * S, {rows, S, ((o.first_sequence + b) * heads + at_.tp * mine) * S * S, S});
+  ForEachShard(positions_, o.rows, scenario_.model.heads, e, o.OutBuffer(0).shape,
+               [&](Index at, const kernels::Shard& shard) {
+                 RunKernels(o.op->name, o.in, {o.out.at(0)}, [=](Stream s) {
+                   on_device::Dropout<T>(s, seed, sequence, shard, rate, x + at, bias,
+                                         add != nullptr ? add + at : nullptr, out + at);
+                 });
+               });
 }
 
 template <class T>
 void DeviceRank::RunRope(const plan::Elementwise& e, const Operands& o, bool backward) {
   const plan::Model& m = scenario_.model;
-  const Index S = m.sequence, tp = plan_.layout.tp, query = m.heads / tp, key = m.kv_heads / tp, D = m.head_dim;
+  const Index S = positions_.Local(), tp = plan_.layout.tp, query = m.heads / tp, key = m.kv_heads / tp, D = m.head_dim;
   const Index sequences = e.rows / S;
   CopyOn(o.out.at(0), o.in.at(0), static_cast<std::size_t>(e.rows * e.columns) * sizeof(T));
   const float *cosine = cosine_->As<float>(), *sine = sine_->As<float>();
@@ -90,10 +71,11 @@ void DeviceRank::RunElementwise(const plan::Elementwise& e, const Operands& o) {
     case ElementwiseKind::kBiasDropoutAdd:
       return RunDropout<T>(e, o, false);
     case ElementwiseKind::kAdd: {
+      if (o.in.size() == 4) return MergeResults<T>(o);
       if (o.InBuffer(1).kind != plan::BufferKind::kParameter)
         return RunKernels(o.op->name, o.in, o.out, [=](Stream s) { on_device::Add<T>(s, n, x, second, out); });
       CopyOn(o.out.at(0), o.in.at(0), static_cast<std::size_t>(n) * sizeof(T));
-      return ForEachRun(o.first_row, rows, [&](Index row, Index length, Index position) {
+      return positions_.ForEachRun(o.rows.first_row, rows, [&](Index row, Index length, Index, Index position) {
         RunKernels(o.op->name, {o.in.at(1)}, {o.out.at(0)}, [=](Stream s) {
           on_device::AddPositions<T>(s, 1, length, columns, position, second, out + row * columns);
         });
@@ -139,7 +121,7 @@ void DeviceRank::RunElementwiseBackward(const plan::Elementwise& e, const Operan
       if (o.OutBuffer(0).shape.size() == 1)
         return RunKernels(o.op->name, o.in, o.out,
                           [=](Stream s) { on_device::BiasGradient<T>(s, rows, columns, dout, sums); });
-      return ForEachRun(o.first_row, rows, [&](Index row, Index length, Index position) {
+      return positions_.ForEachRun(o.rows.first_row, rows, [&](Index row, Index length, Index, Index position) {
         RunKernels(o.op->name, {o.in.at(0)}, {o.out.at(0)}, [=](Stream s) {
           on_device::AddPositionsBackward<T>(s, 1, length, columns, position, dout + row * columns, sums);
         });

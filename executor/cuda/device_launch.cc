@@ -34,10 +34,10 @@ void DeviceRank::Enqueue(plan::Stream stream, const std::vector<Block*>& reads, 
 }
 
 void DeviceRank::RunKernels(const std::string& name, const std::vector<Block*>& reads,
-                            const std::vector<Block*>& writes, std::function<void(Stream)> launch) {
+                            const std::vector<Block*>& writes, std::function<void(Stream)> launch,
+                            plan::Stream stream) {
   const std::vector<Access> accesses = AccessesOf(reads, writes);
-  Enqueue(plan::Stream::kCompute, reads, writes,
-          [&](Stream stream) { calls_.Run(name, stream, accesses, std::move(launch)); });
+  Enqueue(stream, reads, writes, [&](Stream on) { calls_.Run(name, on, accesses, std::move(launch)); });
 }
 
 void DeviceRank::MultiplyOn(const std::string& name, const Matmul& matmul, const std::vector<Block*>& reads,
@@ -58,12 +58,57 @@ void DeviceRank::ZeroOn(Block* block) {
           [&](Stream stream) { calls_.Zero(block->As<void>(), block->Bytes(), stream); });
 }
 
+void DeviceRank::Together(plan::Stream stream, const std::vector<DeviceParameter*>& parameters,
+                          Block* (*which)(const DeviceParameter&),
+                          const std::function<void(const DeviceParameter&, Block*, Stream)>& call) {
+  if (parameters.empty()) return;
+  std::vector<Block*> blocks;
+  for (const DeviceParameter* p : parameters) blocks.push_back(which(*p));
+  Enqueue(stream, {}, blocks, [&](Stream on) {
+    HeldGroup together(calls_);
+    for (std::size_t i = 0; i < blocks.size(); ++i) call(*parameters[i], blocks[i], on);
+    together.End();
+  });
+}
+
 template <class From, class To>
 void DeviceRank::CastOn(Index n, Block* from, Block* to) {
   const From* source = from->As<From>();
   To* result = to->As<To>();
   RunKernels("cast", {from}, {to}, [=](Stream s) { kernels::cuda::Cast<From, To>(s, n, source, result); });
 }
+template <class T>
+DeviceRank::Sums DeviceRank::SumsOf(const Operands& o, std::size_t i, Index numbers) {
+  Sums sums{WideOf<T>(numbers), o.out.at(i), numbers};
+  if (sums.wide) sums.block = sums.wide.get();
+  if (o.fresh.at(i)) ZeroOn(sums.block);
+  else if (sums.wide) CastOn<T, float>(numbers, o.out.at(i), sums.block);
+  return sums;
+}
+
+template <class T>
+void DeviceRank::RoundSums(const Operands& o, std::size_t i, const Sums& sums) {
+  if (sums.wide) CastOn<float, T>(sums.numbers, sums.block, o.out.at(i));
+}
+
+template <class T>
+void DeviceRank::CopyColumns(Index rows, Index columns, const Columns& from, const Columns& to) {
+  const auto bytes = [](Index numbers) { return static_cast<std::size_t>(numbers) * sizeof(T); };
+  const T* source = from.block->As<T>() + from.at;
+  T* result = to.block->As<T>() + to.at;
+  Enqueue(plan::Stream::kCompute, {from.block}, {to.block}, [&](Stream stream) {
+    if (rows == 1) calls_.Copy(result, source, bytes(columns), stream);
+    else calls_.CopyRows(result, bytes(to.pitch), source, bytes(from.pitch), bytes(columns), rows, stream);
+  });
+}
+
+#define ISO_LAUNCH_OPS(T)                                                               \
+  template DeviceRank::Sums DeviceRank::SumsOf<T>(const Operands&, std::size_t, Index); \
+  template void DeviceRank::RoundSums<T>(const Operands&, std::size_t, const Sums&);    \
+  template void DeviceRank::CopyColumns<T>(Index, Index, const Columns&, const Columns&);
+ISO_LAUNCH_OPS(float)
+ISO_LAUNCH_OPS(kernels::Bf16)
+ISO_LAUNCH_OPS(kernels::Fp16)
 template void DeviceRank::CastOn<float, float>(Index, Block*, Block*);
 template void DeviceRank::CastOn<float, kernels::Bf16>(Index, Block*, Block*);
 template void DeviceRank::CastOn<float, kernels::Fp16>(Index, Block*, Block*);

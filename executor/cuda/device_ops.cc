@@ -1,5 +1,4 @@
 // Ops of a layer on the device, each a matmul or a few kernels.
-#include <cmath>
 #include <type_traits>
 
 #include "base/error.h"
@@ -37,7 +36,7 @@ void DeviceRank::RunOpIn(const Operands& o) {
     void operator()(const plan::Elementwise& e) const { rank.RunElementwise<T>(e, o); }
     void operator()(const plan::Embedding& e) const { rank.RunEmbedding<T>(e, o); }
     void operator()(const plan::CrossEntropy& c) const { rank.RunCrossEntropy<T>(c, o); }
-    void operator()(const plan::Collective& c) const { rank.RunCollective(c, o); }
+    void operator()(const plan::Collective& c) const { rank.RunCollective<T>(c, o); }
     void operator()(const plan::GroupedGemm&) const { absent("products of experts"); }
     void operator()(const plan::Route&) const { absent("routers of experts"); }
     void operator()(const plan::Permute&) const { absent("permutations of experts"); }
@@ -86,9 +85,9 @@ void DeviceRank::RunGemm(const plan::Gemm& g, const Operands& o) {
 /// The batched products of unfused attention, for every key head of every sequence: its query heads are one batch.
 template <class T>
 void DeviceRank::RunAttentionProduct(const plan::Gemm& g, const Operands& o) {
-  const plan::Model& model = scenario_.model;
-  const Index tp = plan_.layout.tp, A = model.heads / tp, K = model.kv_heads / tp, D = model.head_dim;
-  const Index S = model.sequence, packed = (A + 2 * K) * D, group = A / K, row = A * D;
+  const SquareHeads heads = HeadsOf(scenario_.model, *o.layer->program, *o.op);
+  const Index A = heads.query, K = heads.key, D = heads.size, S = heads.positions;
+  const Index packed = heads.Packed(), group = A / K, row = A * D;
   for (Index b = 0; b < g.batch / A; ++b) {
     for (Index head = 0; head < K; ++head) {
       const Index first = head * group, square = (b * A + first) * S * S, out = b * S * row + first * D;
@@ -149,18 +148,13 @@ void DeviceRank::RunAttentionProduct(const plan::Gemm& g, const Operands& o) {
 template <class T>
 void DeviceRank::RunAttention(const plan::Attention& a, const Operands& o) {
   if (a.qk_dim != a.v_dim || a.qk_dim > 256) Missing(o, "attention with heads over 256 or with values of another size");
-  const Index packed = (a.heads + 2 * a.kv_heads) * a.qk_dim, key_at = a.heads * a.qk_dim;
-  const Index value_at = key_at + a.kv_heads * a.qk_dim, numbers = a.batch * a.queries * packed;
-  const kernels::AttentionShape shape{.batch = a.batch,
-                                      .queries = a.queries,
-                                      .keys = a.keys,
-                                      .heads = a.heads,
-                                      .kv_heads = a.kv_heads,
-                                      .head_size = a.qk_dim,
-                                      .query_pitch = packed,
-                                      .key_pitch = packed};
+  const bool parts = plan_.layout.cp > 1 && scenario_.strategy.context_form != plan::ContextForm::kUlysses;
+  if (parts) return RunContextAttention<T>(a, o);
+  const PackedHeads heads = HeadsOf(a);
+  const kernels::AttentionShape shape = heads.Shape(a.batch, a.queries, a.keys);
+  const Index key_at = heads.KeyAt(), value_at = heads.ValueAt();
   const kernels::AttentionMask mask{.causal = a.causal, .window = a.window};
-  const float scale = static_cast<float>(1 / std::sqrt(static_cast<double>(a.qk_dim)));
+  const float scale = AttentionScale(a.qk_dim);
   if (a.pass == plan::Pass::kForward) {
     const T* qkv = o.In<T>(0);
     T* out = o.Out<T>(0);
@@ -170,23 +164,21 @@ void DeviceRank::RunAttention(const plan::Attention& a, const Operands& o) {
     });
   }
   const Handle delta = Workspace<float>(a.batch * a.queries * a.heads, "attention's deltas");
-  const Handle sums = SumsOf<T>(numbers);
-  ZeroOn(sums ? sums.get() : o.out.at(0));  // gradients of queries, keys and values are added to, in float
+  const Sums sums = SumsOf<T>(o, 0, a.batch * a.queries * heads.Packed());
   const T *dout = o.In<T>(0), *qkv = o.In<T>(1), *out = o.In<T>(2);
   const float* lse = o.In<float>(3);
-  float *dqkv = sums ? sums->As<float>() : o.Out<float>(0), *deltas = delta->As<float>();
-  Block* result = sums ? sums.get() : o.out.at(0);
-  RunKernels(o.op->name, o.in, {result, delta.get()}, [=](Stream s) {
+  float *dqkv = sums.Data(), *deltas = delta->As<float>();
+  RunKernels(o.op->name, o.in, {sums.block, delta.get()}, [=](Stream s) {
     on_device::AttentionBackward<T>(s, shape, mask, scale, qkv, qkv + key_at, qkv + value_at, out, lse, dout, dqkv,
                                     dqkv + key_at, dqkv + value_at, deltas);
   });
-  if (sums) CastOn<float, T>(numbers, sums.get(), o.out.at(0));
+  RoundSums<T>(o, 0, sums);
 }
 
 template <class T>
 void DeviceRank::RunSoftmax(const plan::Softmax& p, const Operands& o) {
-  const Index queries = scenario_.model.sequence, batch = p.rows / queries, keys = p.columns;
-  const float scale = static_cast<float>(1 / std::sqrt(static_cast<double>(scenario_.model.head_dim)));
+  const Index queries = p.columns, batch = p.rows / queries, keys = p.columns;  // a square
+  const float scale = AttentionScale(scenario_.model.head_dim);
   const T* in = o.In<T>(0);
   T* out = o.Out<T>(0);
   const kernels::AttentionMask mask{.causal = p.causal};
@@ -264,7 +256,7 @@ void DeviceRank::RunCrossEntropy(const plan::CrossEntropy& c, const Operands& o)
     return;
   }
   const float *logits = o.In<float>(0), *maximum = o.In<float>(2);
-  const Handle wide = SumsOf<T>(tokens * columns);
+  const Handle wide = WideOf<T>(tokens * columns);
   Block* result = wide ? wide.get() : o.out.at(0);
   float* dlogits = result->As<float>();
   const auto weight = static_cast<float>(loss_scale_.Value() /
@@ -288,9 +280,11 @@ void DeviceRank::AddLoss(Block* statistics, Index tokens) {
   });
 }
 
+template <class T>
 void DeviceRank::RunCollective(const plan::Collective& c, const Operands& o) {
   const plan::Buffer &in = o.InBuffer(0), &out = o.OutBuffer(0);
   if (in.statistic) return MergeStatistics(o);
+  if (c.group == plan::Group::kContext) return RunContextCollective<T>(c, o);
   const Comm* comm = CommOf(c.group);
   if (comm == nullptr) Missing(o, std::string("collectives over ") + plan::NameOf(c.group) + " of one rank");
   const auto count = static_cast<Index>(std::max(in.Elements(), out.Elements()));

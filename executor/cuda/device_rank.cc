@@ -7,13 +7,11 @@
 #include <span>
 
 #include "base/error.h"
-#include "kernels/rope.h"
-#include "plan/layer_traffic.h"
+#include "executor/rotary.h"
 
 namespace isochrone::executor::cuda {
 namespace {
 
-constexpr double kRotaryBase = 10000;
 constexpr std::size_t kHostBytes = std::size_t{1} << 20;  // of parameters that travel at once
 
 template <class T>
@@ -58,9 +56,6 @@ DevicePlan PrepareDevicePlan(const plan::Scenario& s, const plan::Plan& plan, co
     if (!strategy.fused_gradient_accumulation)
       refuse("/strategy/fused_gradient_accumulation", "the CUDA executor's products add to gradients", "write true");
   }
-  if (plan::ReducesEveryMicrobatch(strategy) || strategy.optimizer_sharding == plan::Sharding::kZero3)
-    refuse("/strategy/optimizer_sharding", "the CUDA executor shards optimizer state only", "use none or zero1");
-  if (strategy.context > 1) refuse("/strategy/context", "the CUDA executor does not split sequences", "use 1");
   if (s.model.moe) refuse("/model", "the CUDA executor does not run experts", "run this model with --device cpu");
   if (s.model.kv_heads % strategy.tensor != 0)
     refuse("/strategy/tensor", "the CUDA executor does not copy key heads over tensor ranks",
@@ -80,20 +75,21 @@ DeviceRank::DeviceRank(const DevicePlan& run, int rank, Calls& calls)
       options_(*run.options),
       rank_(rank),
       at_(plan::CoordinatesOf(plan_.layout, rank)),
+      positions_(run.scenario->model, run.scenario->strategy, at_.cp),
       calls_(calls),
       queues_(calls),
       memory_(calls, options_.memory_limit_bytes),
       timings_(plan_, calls),
       host_(calls, kHostBytes),
       text_(calls, static_cast<std::size_t>(2 * plan_.schedule.microbatches * scenario_.batch.microbatch *
-                                            scenario_.model.sequence) *
+                                            positions_.Local()) *
                        sizeof(std::int32_t)),
       loss_scale_(run.format == Format::kFp16) {
   const plan::Model& model = scenario_.model;
   BuildComms();
   if (model.position == plan::PositionKind::kRotary) {
-    std::vector<float> cosine(static_cast<std::size_t>(model.sequence * model.head_dim / 2)), sine(cosine.size());
-    kernels::RopeTable<float>(0, model.sequence, model.head_dim, kRotaryBase, cosine.data(), sine.data());
+    std::vector<float> cosine, sine;
+    RotaryTables<float>(model, positions_, cosine, sine);
     cosine_ = FromHost(plan::BufferKind::kWorkspace, cosine, "cosines of rotary positions");
     sine_ = FromHost(plan::BufferKind::kWorkspace, sine, "sines of rotary positions");
   }
@@ -101,6 +97,7 @@ DeviceRank::DeviceRank(const DevicePlan& run, int rank, Calls& calls)
   squared_norm_ = Zeros(plan::BufferKind::kWorkspace, sizeof(double), "gradient norm");
   clip_ = Zeros(plan::BufferKind::kWorkspace, sizeof(float), "clip factor");
   walk_.BuildSlots(plan_, at_.pp);
+  state_.ListVisits(walk_.slots(), plan_.schedule.order[static_cast<std::size_t>(at_.pp)]);
   queues_.Synchronize();
 }
 
@@ -116,8 +113,8 @@ DeviceRank::~DeviceRank() {
 void DeviceRank::BuildComms() {
   using plan::Group;
   const bool last = at_.pp == 0 || at_.pp == plan_.layout.pp - 1;
-  for (const Group group : {Group::kTensor, Group::kPipeline, Group::kDataContext, Group::kShard, Group::kReplica,
-                            Group::kEmbedding, Group::kWorld}) {
+  for (const Group group : {Group::kTensor, Group::kContext, Group::kPipeline, Group::kDataContext, Group::kShard,
+                            Group::kReplica, Group::kEmbedding, Group::kWorld}) {
     if (group == Group::kEmbedding && (!last || !scenario_.model.tied_embeddings)) continue;
     const std::vector<int> ranks = plan::RanksOf(plan_.layout, group, rank_);
     if (ranks.size() < 2) continue;
@@ -152,16 +149,19 @@ DeviceParameter* DeviceRank::AddParameter(Slot& slot, const plan::LayerProgram& 
   const bool shards = scenario_.strategy.optimizer_sharding != plan::Sharding::kNone;
   const Comm* comm = CommOf(plan::Group::kShard);
   const Index owners = shards && comm != nullptr ? comm->Size() : 1;
-  shape.padded = (shape.Count() + owners - 1) / owners * owners;
-  shape.owned = shape.padded / owners;
-  shape.first_owned = owners > 1 ? comm->index * shape.owned : 0;
-  const auto bytes = [](Index n) { return static_cast<std::size_t>(n) * sizeof(float); };
-  const std::size_t value_bytes = static_cast<std::size_t>(shape.padded) * SizeOf(run_.format);
-  p->value = Zeros(plan::BufferKind::kParameter, value_bytes, shape.key);
-  if (run_.format != Format::kFloat) p->master = Zeros(plan::BufferKind::kOptimizer, bytes(shape.owned), shape.key);
-  p->gradient = Zeros(plan::BufferKind::kGradient, bytes(shape.padded), shape.key);
-  p->first_moment = Zeros(plan::BufferKind::kOptimizer, bytes(shape.owned), shape.key);
-  p->second_moment = Zeros(plan::BufferKind::kOptimizer, bytes(shape.owned), shape.key);
+  Own(owners, owners > 1 ? comm->index : 0, shape);
+  const auto zeros = [&](plan::BufferKind kind, Index n, std::size_t size = sizeof(float)) {
+    return Zeros(kind, static_cast<std::size_t>(n) * size, shape.key);
+  };
+  const bool shares_value = SharesValue(scenario_.strategy, shape);
+  (shares_value ? p->value_share : p->value) =
+      zeros(plan::BufferKind::kParameter, shares_value ? shape.owned : shape.padded, SizeOf(run_.format));
+  if (run_.format != Format::kFloat) p->master = zeros(plan::BufferKind::kOptimizer, shape.owned);
+  const bool shares_gradient = SharesGradient(scenario_.strategy, plan_.layout, shape);
+  (shares_gradient ? p->gradient_share : p->gradient) =
+      zeros(plan::BufferKind::kGradient, shares_gradient ? shape.owned : shape.padded);
+  p->first_moment = zeros(plan::BufferKind::kOptimizer, shape.owned);
+  p->second_moment = zeros(plan::BufferKind::kOptimizer, shape.owned);
   Upload(*p);
   slot.parameters.push_back(std::move(p));
   return slot.parameters.back().get();
@@ -184,7 +184,7 @@ void DeviceRank::Upload(const DeviceParameter& p) {
   WithFormat(run_.format, [&](auto zero) {
     using T = decltype(zero);
     const std::vector<T> rounded = RoundedTo<T>({values, numbers});
-    Send(*p.value, rounded.data(), rounded.size() * sizeof(T));
+    Send(*p.KeptValue(), rounded.data() + (p.value_share ? filled.first_owned : 0), p.KeptValue()->Bytes());
   });
   if (p.master) Send(*p.master, values + filled.first_owned, p.master->Bytes());
 }
@@ -246,15 +246,17 @@ RankReport DeviceRank::Report() {
                     .value = {},
                     .gradient_at = {},
                     .gradient = {}};
-    const std::vector<float> value = ToHost(*p->MasterBlock()), gradient = ToHost(*p->gradient);
-    const Index first = p->master ? s.first_owned : 0;  // of what `value` holds
+    const std::vector<float> value = ToHost(*p->MasterBlock()), gradient = ToHost(*p->KeptGradient());
+    const Index first = p->master || p->value_share ? s.first_owned : 0;  // of what `value` holds
+    const Index first_gradient = p->gradient_share ? s.first_owned : 0;
     for (Index i = first; i < std::min(s.Count(), first + static_cast<Index>(value.size())); ++i) {
       const double at = static_cast<double>(s.FullIndex(i));
       held.value_at.push_back(at);
       held.value.push_back(static_cast<double>(value[static_cast<std::size_t>(i - first)]));
       if (i < s.first_owned || i >= s.first_owned + s.owned) continue;
       held.gradient_at.push_back(at);
-      held.gradient.push_back(static_cast<double>(gradient[static_cast<std::size_t>(i)]) / launched_scale_);
+      held.gradient.push_back(static_cast<double>(gradient[static_cast<std::size_t>(i - first_gradient)]) /
+                              launched_scale_);
     }
     report.tensors.push_back(std::move(held));
   }

@@ -15,9 +15,12 @@
 #include "executor/cuda/message_order.h"
 #include "executor/cuda/queues.h"
 #include "executor/cuda/timings.h"
+#include "executor/layer_state.h"
 #include "executor/options.h"
+#include "executor/packed_heads.h"
 #include "executor/parameters.h"
 #include "executor/report.h"
+#include "executor/rows.h"
 #include "executor/walk.h"
 #include "plan/plan.h"
 #include "plan/scenario.h"
@@ -41,13 +44,26 @@ DevicePlan PrepareDevicePlan(const plan::Scenario& scenario, const plan::Plan& p
 struct DeviceParameter {
   Parameter<float> shape;
   DeviceMemory::Handle value, gradient, first_moment, second_moment;
+  DeviceMemory::Handle value_share, gradient_share;  // as in Parameter
   DeviceMemory::Handle master;  // what this rank owns of the value, in float, where the value has fewer bits
-  float* OwnedGradient() const { return gradient->As<float>() + shape.first_owned; }
+
+  DeviceMemory::Block* KeptValue() const { return (value_share ? value_share : value).get(); }
+  template <class T>
+  T* OwnedValue() const {
+    return value_share ? value_share->As<T>() : value->As<T>() + shape.first_owned;
+  }
+  /// All of the gradient that this rank keeps: its share, or the whole.
+  DeviceMemory::Block* KeptGradient() const { return (gradient_share ? gradient_share : gradient).get(); }
+  Index KeptGradients() const { return gradient_share ? shape.owned : shape.Count(); }
+  float* OwnedGradient() const {
+    return gradient_share ? gradient_share->As<float>() : gradient->As<float>() + shape.first_owned;
+  }
   /// What the optimizer updates.
-  float* OwnedMaster() const { return master ? master->As<float>() : value->As<float>() + shape.first_owned; }
-  DeviceMemory::Block* MasterBlock() const { return (master ? master : value).get(); }
+  float* OwnedMaster() const { return master ? master->As<float>() : OwnedValue<float>(); }
+  DeviceMemory::Block* MasterBlock() const { return master ? master.get() : KeptValue(); }
 };
 
+inline Parameter<float>& ShapeOf(DeviceParameter& parameter) { return parameter.shape; }
 inline const std::string& KeyOf(const DeviceParameter& parameter) { return parameter.shape.key; }
 
 /// One rank with one GPU. In bf16 and fp16, values and activations have two bytes; sums, statistics, gradients of
@@ -55,7 +71,9 @@ inline const std::string& KeyOf(const DeviceParameter& parameter) { return param
 /// executor/rank.h waits, this one launches: a step is put on streams as a whole, and the host waits once, at its end.
 class DeviceRank {
   using Walk = executor::Walk<DeviceRank, DeviceParameter, DeviceMemory::Handle>;
+  using LayerState = executor::LayerState<DeviceRank, DeviceParameter, Walk::Layer>;
   friend Walk;
+  friend LayerState;
 
  public:
   DeviceRank(const DevicePlan& run, int rank, Calls& calls);
@@ -85,7 +103,8 @@ class DeviceRank {
     const plan::Op* op = nullptr;
     const Layer* layer = nullptr;
     std::vector<Block*> in, out;
-    Index first_sequence = 0, first_row = 0;
+    std::vector<bool> fresh;  // [out] made for this op; else another op of the pass has written part of it
+    RowsAt rows;
     std::uint64_t sequence = 0;  // of random numbers: layer, op and step
     template <class T>
     T* In(std::size_t i) const {
@@ -118,10 +137,14 @@ class DeviceRank {
   void Enqueue(plan::Stream stream, const std::vector<Block*>& reads, const std::vector<Block*>& writes,
                const std::function<void(Stream)>& launch);
   void RunKernels(const std::string& name, const std::vector<Block*>& reads, const std::vector<Block*>& writes,
-                  std::function<void(Stream)> launch);
+                  std::function<void(Stream)> launch, plan::Stream stream = plan::Stream::kCompute);
   void MultiplyOn(const std::string& name, const Matmul& matmul, const std::vector<Block*>& reads, Block* result);
   void CopyOn(Block* to, Block* from, std::size_t bytes);
   void ZeroOn(Block* block);
+  /// One group of collectives, one for each parameter, on the block that `which` names.
+  void Together(plan::Stream stream, const std::vector<DeviceParameter*>& parameters,
+                Block* (*which)(const DeviceParameter&),
+                const std::function<void(const DeviceParameter&, Block*, Stream)>& call);
   template <class From, class To>
   void CastOn(Index n, Block* from, Block* to);
   template <class T>
@@ -130,15 +153,33 @@ class DeviceRank {
   }
   /// Where a kernel whose results are float puts them for a block of T; null: into the block itself.
   template <class T>
-  Handle SumsOf(Index numbers) {
+  Handle WideOf(Index numbers) {
     return std::is_same_v<T, float> ? nullptr : Workspace<float>(numbers, "results in float");
   }
+  /// A result of an op that kernels add to in float: the block itself, or one that RoundSums rounds to it.
+  struct Sums {
+    Handle wide;
+    Block* block = nullptr;
+    Index numbers = 0;
+    float* Data() const { return block->As<float>(); }
+  };
+  template <class T>
+  Sums SumsOf(const Operands& o, std::size_t i, Index numbers);
+  template <class T>
+  void RoundSums(const Operands& o, std::size_t i, const Sums& sums);
+  /// Columns of rows: where the first lies in a block, and the length of the block's rows, in numbers.
+  struct Columns {
+    Block* block;
+    Index at, pitch;
+  };
+  template <class T>
+  void CopyColumns(Index rows, Index columns, const Columns& from, const Columns& to);
 
   // device_tasks.cc: tasks and messages
   void BeginPass() {}
   void EndPass(const plan::Task&) {}
-  void EnterLayer(const Layer&, plan::Phase) {}
-  void LeaveLayer(const Layer&, plan::Phase) {}
+  void EnterLayer(const Layer& layer, plan::Phase phase) { state_.Enter(layer, phase); }
+  void LeaveLayer(const Layer& layer, plan::Phase phase);
   const Liveness& LivenessOf(const Layer& layer) const;
   void RunOps(const Layer& layer, Frame& frame, plan::Phase phase, const Releases& releases, int microbatch);
   Operands OperandsOf(const Layer& layer, Frame& frame, const plan::Op& op, int microbatch, plan::Phase phase);
@@ -148,6 +189,17 @@ class DeviceRank {
   const plan::Buffer& BufferOf(const PipelineMessage& message, int chunk) const;
   Handle Arriving(const Slot& slot, int chunk, int microbatch, bool backward);
   void Leaving(const Slot& slot, int microbatch, bool backward, Handle data);
+
+  // device_state.cc: parameters and gradients that are whole only while a layer works
+  void MoveState(const Layer& layer, const plan::Op& op);
+  void TakeValue(DeviceParameter& p);
+  void GatherValues(const std::vector<DeviceParameter*>& parameters, plan::Group group);
+  void ReleaseValue(DeviceParameter& p) { p.value.reset(); }
+  void TakeGradient(DeviceParameter& p);
+  void ClearGradient(DeviceParameter& p) { ZeroOn(p.gradient.get()); }
+  void ReduceGradients(const std::vector<DeviceParameter*>& parameters, plan::Group group, bool of_shares);
+  void KeepGradient(DeviceParameter& p);
+  void ReleaseGradient(DeviceParameter& p) { reduced_.push_back(std::move(p.gradient)); }
 
   // device_ops.cc: ops, on buffers of numbers of type T; statistics and gradients of parameters are float
   void RunOp(const Operands& o);
@@ -168,9 +220,37 @@ class DeviceRank {
   template <class T>
   void RunCrossEntropy(const plan::CrossEntropy& c, const Operands& o);
   void AddLoss(Block* statistics, Index tokens);
+  template <class T>
   void RunCollective(const plan::Collective& c, const Operands& o);
   void MergeStatistics(const Operands& o);
   [[noreturn]] void Missing(const Operands& o, const std::string& what) const;
+
+  // device_context.cc: attention over context ranks
+  struct Keys;
+  template <class T>
+  void RunContextCollective(const plan::Collective& c, const Operands& o);
+  template <class T>
+  void PassOn(const Operands& o);
+  template <class Body>
+  void ForEachRunOf(int member, Index rows, Body body) const;
+  template <class T>
+  void GatherKeys(const Operands& o);
+  template <class T>
+  void ScatterKeys(const Operands& o);
+  template <class T>
+  void ExchangeHeads(const Operands& o);
+  template <class T>
+  void AllToAll(plan::Stream stream, plan::Group group, const std::vector<Index>& sent,
+                const std::vector<Index>& received, Block* from, Block* to);
+  template <class T>
+  void RunContextAttention(const plan::Attention& a, const Operands& o);
+  template <class T>
+  void AttendForward(const plan::Attention& a, const Operands& o, const AttentionArea& area, const Keys& k);
+  template <class T>
+  void AttendBackward(const plan::Attention& a, const Operands& o, const AttentionArea& area, const Keys& k,
+                      const Keys& dk);
+  template <class T>
+  void MergeResults(const Operands& o);
 
   // device_elementwise.cc
   template <class T>
@@ -181,15 +261,10 @@ class DeviceRank {
   void RunDropout(const plan::Elementwise& e, const Operands& o, bool backward);
   template <class T>
   void RunRope(const plan::Elementwise& e, const Operands& o, bool backward);
-  template <class Body>
-  void ForEachRun(Index first_row, Index rows, Body body) const;
 
   // device_step.cc: what surrounds the tasks
   void RunSide(int after_task);
   void RunStepOp(const plan::Op& op, int chunk, int part, int parts);
-  template <class Call>
-  void Together(plan::Stream stream, const std::vector<DeviceParameter*>& parameters, Handle DeviceParameter::*which,
-                Call call);
   void Reduce(const plan::Op& op, const std::vector<DeviceParameter*>& parameters);
   void Gather(const std::vector<DeviceParameter*>& parameters);
   void AllReduceGradients(const Comm* comm, const std::vector<DeviceParameter*>& parameters, plan::Stream stream);
@@ -201,7 +276,6 @@ class DeviceRank {
   void RoundMasters();
 
   const Comm* CommOf(plan::Group group) const;
-  bool Split() const { return scenario_.strategy.sequence_parallel && plan_.layout.tp > 1; }
 
   const DevicePlan& run_;
   const plan::Plan& plan_;
@@ -209,6 +283,7 @@ class DeviceRank {
   const RunOptions& options_;
   int rank_;
   plan::Coordinates at_;
+  Positions positions_;
   Calls& calls_;
   Queues queues_;
   DeviceMemory memory_;
@@ -223,6 +298,8 @@ class DeviceRank {
   PinnedMemory host_;  // results of a step, parameters on their way
   PinnedMemory text_;  // tokens and labels of a step: (microbatches, tokens | labels, B, S)
   Walk walk_{*this};
+  LayerState state_{*this};
+  std::vector<Handle> reduced_;  // gradients of the layer that was left last, which may still be on their way
   std::map<MessageKey, Handle> arrived_, leaving_;
   int step_ = 0;
   LossScale loss_scale_;

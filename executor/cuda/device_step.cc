@@ -13,25 +13,13 @@ namespace {
 
 namespace on_device = kernels::cuda;
 
-/// Part `part` of `parts` of a list, by parameters, in the order in which a backward pass ends with them.
-std::vector<DeviceParameter*> Bucket(std::vector<DeviceParameter*> all, int part, int parts) {
-  std::reverse(all.begin(), all.end());
-  double total = 0, before = 0;
-  for (const DeviceParameter* p : all) total += static_cast<double>(p->shape.Count());
-  std::vector<DeviceParameter*> mine;
-  for (DeviceParameter* p : all) {
-    if (std::min(parts - 1, static_cast<int>(before / total * parts)) == part) mine.push_back(p);
-    before += static_cast<double>(p->shape.Count());
-  }
-  return mine;
-}
-
 }  // namespace
 
 void DeviceRank::Launch(int step) {
   step_ = step;
   launched_scale_ = loss_scale_.Value();
   is_timed_ = true;
+  state_.StartStep();
   StepRecord record;
   record.start = clock_.Now();
   records_.push_back(record);
@@ -122,7 +110,8 @@ void DeviceRank::RunStepOp(const plan::Op& op, int chunk, int part, int parts) {
   if (op.name == "gradients" || op.name == "gradient_shards") {
     Reduce(op, Bucket(all, part, parts));
   } else if (op.name == "parameters") {
-    Gather(all);
+    if (scenario_.strategy.optimizer_sharding == plan::Sharding::kZero3) state_.FetchAhead(false);
+    else Gather(all);
   } else if (op.name == "norm_gradients") {
     AllReduceGradients(CommOf(plan::Group::kTensor), some([](auto* p) { return p->shape.partial_over_tensor; }),
                        op.stream);
@@ -145,34 +134,25 @@ void DeviceRank::RunStepOp(const plan::Op& op, int chunk, int part, int parts) {
   }
 }
 
-/// One group of collectives, one for each parameter, on its value or its gradient.
-template <class Call>
-void DeviceRank::Together(plan::Stream stream, const std::vector<DeviceParameter*>& parameters,
-                          Handle DeviceParameter::*which, Call call) {
-  if (parameters.empty()) return;
-  std::vector<Block*> blocks;
-  for (DeviceParameter* p : parameters) blocks.push_back((p->*which).get());
-  Enqueue(stream, {}, blocks, [&](Stream on) {
-    HeldGroup together(calls_);
-    for (const DeviceParameter* p : parameters) call(*p, (p->*which)->template As<char>(), on);
-    together.End();
-  });
-}
-
-/// Gradients over the ranks that hold copies of the parameters.
+/// Gradients over the ranks that hold copies of the parameters. Where every layer has reduced its own (ZeRO-2, 3) there
+/// is nothing left to do.
 void DeviceRank::Reduce(const plan::Op& op, const std::vector<DeviceParameter*>& parameters) {
   const auto& c = std::get<plan::Collective>(op.kind);
   const Comm* comm = CommOf(c.group);
+  std::vector<DeviceParameter*> whole;
+  std::copy_if(parameters.begin(), parameters.end(), std::back_inserter(whole),
+               [](const DeviceParameter* p) { return !p->gradient_share; });
   if (comm == nullptr) return;
-  Together(plan::Stream::kData, parameters, &DeviceParameter::gradient,
-           [&](const DeviceParameter& p, char* whole, Stream stream) {
-             const Parameter<float>& s = p.shape;
-             char* owned = whole + static_cast<std::size_t>(s.first_owned) * sizeof(float);
-             if (op.name == "gradient_shards") calls_.AllReduce(*comm, owned, owned, s.owned, Format::kFloat, stream);
-             else if (c.kind == plan::CollectiveKind::kReduceScatter)
-               calls_.ReduceScatter(*comm, whole, owned, s.padded, Format::kFloat, stream);
-             else calls_.AllReduce(*comm, whole, whole, s.padded, Format::kFloat, stream);
-           });
+  Together(
+      plan::Stream::kData, whole, [](const DeviceParameter& p) { return p.gradient.get(); },
+      [&](const DeviceParameter& p, Block* block, Stream stream) {
+        const Parameter<float>& s = p.shape;
+        float *all = block->As<float>(), *owned = all + s.first_owned;
+        if (op.name == "gradient_shards") calls_.AllReduce(*comm, owned, owned, s.owned, Format::kFloat, stream);
+        else if (c.kind == plan::CollectiveKind::kReduceScatter)
+          calls_.ReduceScatter(*comm, all, owned, s.padded, Format::kFloat, stream);
+        else calls_.AllReduce(*comm, all, all, s.padded, Format::kFloat, stream);
+      });
 }
 
 /// Updated parameters, whole again on every rank.
@@ -182,18 +162,23 @@ void DeviceRank::Gather(const std::vector<DeviceParameter*>& parameters) {
   for (DeviceParameter* p : parameters) {
     if (p->shape.owned < p->shape.padded) cut.push_back(p);
   }
-  Together(plan::Stream::kData, cut, &DeviceParameter::value, [&](const DeviceParameter& p, char* whole, Stream s) {
-    char* owned = whole + static_cast<std::size_t>(p.shape.first_owned) * SizeOf(run_.format);
-    calls_.AllGather(*comm, owned, whole, p.shape.padded, run_.format, s);
-  });
+  Together(
+      plan::Stream::kData, cut, [](const DeviceParameter& p) { return p.value.get(); },
+      [&](const DeviceParameter& p, Block* block, Stream s) {
+        char* whole = block->As<char>();
+        calls_.AllGather(*comm, whole + static_cast<std::size_t>(p.shape.first_owned) * SizeOf(run_.format), whole,
+                         p.shape.padded, run_.format, s);
+      });
 }
 
 void DeviceRank::AllReduceGradients(const Comm* comm, const std::vector<DeviceParameter*>& parameters,
                                     plan::Stream stream) {
   if (comm == nullptr) return;
-  Together(stream, parameters, &DeviceParameter::gradient, [&](const DeviceParameter& p, char* whole, Stream s) {
-    calls_.AllReduce(*comm, whole, whole, p.shape.Count(), Format::kFloat, s);
-  });
+  Together(
+      stream, parameters, [](const DeviceParameter& p) { return p.KeptGradient(); },
+      [&](const DeviceParameter& p, Block* block, Stream s) {
+        calls_.AllReduce(*comm, block->As<void>(), block->As<void>(), p.KeptGradients(), Format::kFloat, s);
+      });
 }
 
 /// A bidirectional schedule holds every stage twice, on ranks r and p - 1 - r of a pipeline: the copies' gradients are
@@ -216,27 +201,23 @@ void DeviceRank::AddTiedTables() {
   }
   if (tables.size() != 2) return;
   now_ = {.kind = Timings::What::Kind::kStepOp, .name = "tied tables"};
-  Block *a = tables[0]->gradient.get(), *b = tables[1]->gradient.get();
+  Block *a = tables[0]->KeptGradient(), *b = tables[1]->KeptGradient();
   float* sum = a->As<float>();
   const float* other = b->As<float>();
-  const Index n = tables[0]->shape.Count();
+  const Index n = tables[0]->KeptGradients();
   RunKernels("tied tables", {b}, {a}, [=](Stream s) { on_device::Add<float>(s, n, sum, other, sum); });
   CopyOn(b, a, static_cast<std::size_t>(n) * sizeof(float));
 }
 
 /// Squares of this rank's gradients, each element counted once over all ranks.
 void DeviceRank::LocalNorm() {
-  const plan::Layout& l = plan_.layout;
   std::vector<on_device::TensorPart> parts;
   std::vector<Block*> reads;
   for (const DeviceParameter* p : walk_.Parameters()) {
     const Parameter<float>& s = p->shape;
     if (!s.counts) continue;
-    const double ranks = l.dp * (s.sharded ? 1 : l.tp);
-    const double copies =
-        ranks * plan_.schedule.placement.directions * static_cast<double>(s.owned) / static_cast<double>(s.padded);
-    parts.push_back({p->OwnedGradient(), s.owned, 1 / copies});
-    reads.push_back(p->gradient.get());
+    parts.push_back({p->OwnedGradient(), s.owned, 1 / CopiesOf(plan_, s)});
+    reads.push_back(p->KeptGradient());
   }
   const Handle workspace = memory_.Allocate(
       plan::BufferKind::kWorkspace, static_cast<std::size_t>(on_device::SquaredNormWorkspace(parts)) * sizeof(double),
@@ -259,7 +240,7 @@ void DeviceRank::Update() {
   for (const DeviceParameter* p : walk_.Parameters()) {
     tensors.push_back({p->OwnedGradient(), p->OwnedMaster(), p->first_moment->As<float>(),
                        p->second_moment->As<float>(), p->shape.owned, p->shape.decays});
-    reads.push_back(p->gradient.get());
+    reads.push_back(p->KeptGradient());
     for (Block* b : {p->MasterBlock(), p->first_moment.get(), p->second_moment.get()}) writes.push_back(b);
   }
   const kernels::AdamWOptions adam = options_.adam;
@@ -267,7 +248,7 @@ void DeviceRank::Update() {
   RunKernels("optimizer", reads, writes, [=](Stream s) { on_device::AdamW(s, step, adam, factor, tensors); });
   WithFormat(run_.format, [&](auto zero) { RoundMasters<decltype(zero)>(); });
   if (step_ + 1 == options_.steps && options_.keep_tensors) return;
-  for (const DeviceParameter* p : walk_.Parameters()) ZeroOn(p->gradient.get());
+  for (const DeviceParameter* p : walk_.Parameters()) ZeroOn(p->KeptGradient());
 }
 
 /// What this rank owns of the values, from what was updated.
@@ -278,17 +259,18 @@ void DeviceRank::RoundMasters() {
     std::vector<Block*> reads, writes;
     for (const DeviceParameter* p : all) {
       reads.push_back(p->master.get());
-      writes.push_back(p->value.get());
+      writes.push_back(p->KeptValue());
     }
     RunKernels("rounded values", reads, writes, [=](Stream s) {
       for (const DeviceParameter* p : all)
-        on_device::Cast<float, T>(s, p->shape.owned, p->master->As<float>(), p->value->As<T>() + p->shape.first_owned);
+        on_device::Cast<float, T>(s, p->shape.owned, p->master->As<float>(), p->OwnedValue<T>());
     });
   }
 }
 
 void DeviceRank::Finish() {
-  if (scenario_.strategy.overlap_parameter_gather) Gather(walk_.Parameters());
+  const plan::Strategy& s = scenario_.strategy;
+  if (s.overlap_parameter_gather && s.optimizer_sharding != plan::Sharding::kZero3) Gather(walk_.Parameters());
 }
 
 }  // namespace isochrone::executor::cuda

@@ -18,15 +18,19 @@ const Liveness& DeviceRank::LivenessOf(const Layer& layer) const {
   return run_.liveness[static_cast<std::size_t>(layer.program_index)];
 }
 
-/// All tokens and labels of this rank's step, into pinned memory: (microbatches, tokens | labels, B, S).
+/// All tokens and labels of this rank's step, into pinned memory: (microbatches, tokens | labels, B, S), S this rank's
+/// positions.
 void DeviceRank::WriteText() {
-  const Index S = scenario_.model.sequence, B = scenario_.batch.microbatch, microbatches = plan_.schedule.microbatches;
-  std::vector<std::int32_t> text(static_cast<std::size_t>(S + 1));
+  const Index S = positions_.Local(), B = scenario_.batch.microbatch, microbatches = plan_.schedule.microbatches;
+  std::vector<std::int32_t> text(static_cast<std::size_t>(scenario_.model.sequence + 1));
   for (Index m = 0; m < microbatches; ++m) {
     for (Index b = 0; b < B; ++b) {
       options_.tokens(step_, (Index{at_.dp} * microbatches + m) * B + b, text);
-      for (Index label = 0; label < 2; ++label)
-        std::copy_n(text.begin() + label, S, text_.As<std::int32_t>() + ((2 * m + label) * B + b) * S);
+      for (Index label = 0; label < 2; ++label) {
+        std::int32_t* to = text_.As<std::int32_t>() + ((2 * m + label) * B + b) * S;
+        for (const PositionRun& run : positions_.Runs())
+          std::copy_n(text.begin() + run.whole + label, run.length, to + run.local);
+      }
     }
   }
 }
@@ -34,7 +38,7 @@ void DeviceRank::WriteText() {
 /// Tokens and labels are not made by an op.
 void DeviceRank::BindText(const Layer& layer, Frame& frame, int microbatch) {
   const plan::LayerProgram& p = *layer.program;
-  const Index n = scenario_.batch.microbatch * scenario_.model.sequence;
+  const Index n = scenario_.batch.microbatch * positions_.Local();
   for (std::size_t b = 0; b < p.buffers.size(); ++b) {
     const std::string& name = p.buffers[b].name;
     if (p.buffers[b].dtype != plan::Dtype::kInt32 || (name != "tokens" && name != "labels") || frame[b]) continue;
@@ -65,16 +69,15 @@ DeviceRank::Operands DeviceRank::OperandsOf(const Layer& layer, Frame& frame, co
                                             " is read before written in " + plan::NameOf(phase));
     return frame[i].get();
   };
+  Operands o;
   for (int b : op.out) {
     const auto i = static_cast<std::size_t>(b);
-    if (layer.parameter[i] == nullptr && !frame[i]) frame[i] = NewBuffer(layer, b);
+    o.fresh.push_back(layer.parameter[i] == nullptr && !frame[i]);
+    if (o.fresh.back()) frame[i] = NewBuffer(layer, b);
   }
-  Operands o;
   o.op = &op;
   o.layer = &layer;
-  const Index B = scenario_.batch.microbatch, tokens = B * scenario_.model.sequence;
-  o.first_sequence = (Index{at_.dp} * plan_.schedule.microbatches + microbatch) * B;
-  o.first_row = Split() ? tokens / plan_.layout.tp * at_.tp : 0;
+  o.rows = RowsOf(scenario_, plan_.layout, at_, positions_, plan_.schedule.microbatches, microbatch);
   o.sequence = SeedOf(static_cast<std::uint64_t>(step_), op.name + "." + std::to_string(layer.layer));
   for (int b : op.in) o.in.push_back(block(b));
   for (int b : op.out) o.out.push_back(block(b));
@@ -92,6 +95,11 @@ void DeviceRank::RunOps(const Layer& layer, Frame& frame, Phase phase, const Rel
             .program = layer.program_index,
             .op = static_cast<int>(i),
             .name = {}};
+    if (IsCopyBesideState(ops[i])) continue;
+    if (MovesState(ops[i])) {
+      MoveState(layer, ops[i]);
+      continue;
+    }
     RunOp(OperandsOf(layer, frame, ops[i], microbatch, phase));
     for (int b : releases[i]) frame[static_cast<std::size_t>(b)].reset();
   }

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "executor/cuda/gpu_bench.h"
+#include "executor/packed_heads.h"
 #include "kernels/cuda/launch.h"
 
 namespace isochrone::executor::cuda {
@@ -149,15 +150,9 @@ void RankBench::AddProducts(Dtype dtype) {
 
 /// The executor's own kernel, on CUDA cores, so that what it runs can be predicted; queries, keys and values packed.
 void RankBench::AddAttention(const BenchRequest::Attention& a, bool backward) {
-  const Index tokens = a.batch * a.queries, width = a.heads * a.head_dim, packed = 3 * width;
-  const kernels::AttentionShape shape{.batch = a.batch,
-                                      .queries = a.queries,
-                                      .keys = a.queries,
-                                      .heads = a.heads,
-                                      .kv_heads = a.heads,
-                                      .head_size = a.head_dim,
-                                      .query_pitch = packed,
-                                      .key_pitch = packed};
+  const PackedHeads heads{a.heads, a.heads, a.head_dim};
+  const kernels::AttentionShape shape = heads.Shape(a.batch, a.queries, a.queries);
+  const Index tokens = a.batch * a.queries, width = heads.KeyAt(), packed = heads.Packed();
   const float scale = static_cast<float>(1 / std::sqrt(static_cast<double>(a.head_dim)));
   if (!backward) Fill(Format::kFloat, false);
   AddStream({.op = "attention",

@@ -38,6 +38,11 @@ void Queues::Before(plan::Stream stream, const Uses& uses, bool writes) {
   for (int other = 0; writes && other < plan::kStreams; ++other) WaitFor(queue, {other, uses.read[At(other)]});
 }
 
+void Queues::Follow(plan::Stream stream, plan::Stream other) {
+  const int before = static_cast<int>(other);
+  WaitFor(static_cast<int>(stream), {before, launched_[At(before)]});
+}
+
 Ticket Queues::Launched(plan::Stream stream) {
   const int queue = static_cast<int>(stream);
   const Ticket ticket{queue, ++launched_[At(queue)]};

@@ -34,6 +34,8 @@ class Queues {
   Stream StreamOf(plan::Stream stream) const { return streams_[static_cast<std::size_t>(stream)]; }
   /// The next operation on `stream` will read (or write) memory with these uses: waits for what it must come after.
   void Before(plan::Stream stream, const Uses& uses, bool writes);
+  /// The next operation on `stream` comes after all that was launched on `other`.
+  void Follow(plan::Stream stream, plan::Stream other);
   /// The operation was launched: notes it.
   Ticket Launched(plan::Stream stream);
   void Note(Uses& uses, const Ticket& ticket, bool writes) const;

@@ -32,6 +32,22 @@ class RecordedCalls final : public Calls {
                        "copy", [=] { std::memcpy(to, from, bytes); }, true),
                    accesses);
   }
+  void CopyRows(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch, std::size_t row_bytes,
+                Index rows, Stream stream) override {
+    state_.Count(rank_, "cudaMemcpy2DAsync");
+    if (row_bytes > to_pitch || row_bytes > from_pitch)
+      throw Error(Where() + ": copy", "rows of " + std::to_string(row_bytes) + " bytes reach into the next",
+                  "let a pitch hold its row");
+    ++state_.counts.copies;
+    const auto n = static_cast<std::size_t>(rows);
+    const auto reach = [&](std::size_t pitch) { return n == 0 ? 0 : (n - 1) * pitch + row_bytes; };
+    const Access accesses[] = {{from, reach(from_pitch), false}, {to, reach(to_pitch), true}};
+    const auto copy = [=] {
+      for (std::size_t r = 0; r < n; ++r)
+        std::memcpy(static_cast<char*>(to) + r * to_pitch, static_cast<const char*>(from) + r * from_pitch, row_bytes);
+    };
+    state_.Enqueue(rank_, stream, Work("copy", copy, true), accesses);
+  }
   void Zero(void* to, std::size_t bytes, Stream stream) override {
     state_.Count(rank_, "cudaMemsetAsync");
     const Access access{to, bytes, true};
