@@ -61,7 +61,7 @@ int PlaceOf(const std::string& key) {
   const auto it = std::find(order.begin(), order.end(), key);
   const int level = static_cast<int>(LevelOf(key)) * 100;
   if (it != order.end()) return level + static_cast<int>(it - order.begin());
-  if (key == "overlap_pipeline" || key == "scatter_gather") return level + 90;  // they change messages only
+  if (ChangesMessages(key)) return level + 90;
   return level + (key == "pipeline" ? 0 : key == "data" ? 1 : key == "rank_order" ? 2 : 50);
 }
 

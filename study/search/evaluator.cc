@@ -185,6 +185,7 @@ bool Evaluator::Accepts(const plan::Scenario& scenario) {
   const plan::ScheduleShape shape = ScheduleShapeOf(scenario);
   if (accepted_now_ && shape == shape_) return accepted_now_->legal;
   shape_ = shape;
+  ++shapes_entered_;
   const std::uint64_t key =
       static_cast<std::uint64_t>(shape_.kind) << 60 | static_cast<std::uint64_t>(shape_.ranks) << 44 |
       static_cast<std::uint64_t>(shape_.chunks) << 32 | static_cast<std::uint32_t>(shape_.microbatches);
@@ -206,9 +207,7 @@ const InFlight& Evaluator::InFlightNow() {
   return *accepted_now_->in_flight;
 }
 
-bool Evaluator::EnterPipeline(const plan::Scenario& scenario) {
-  const plan::ScheduleShape before = shape_;
-  if (!Accepts(scenario)) return false;
+void Evaluator::EnterPipeline(const plan::Scenario& scenario) {
   const plan::Strategy& s = scenario.strategy;
   const Cut cut = {
       1 + PlacementOf(s.schedule),    shape_.ranks,         shape_.chunks,       s.data,
@@ -218,9 +217,7 @@ bool Evaluator::EnterPipeline(const plan::Scenario& scenario) {
     steps_now_ = &steps_[cut];
     ++cuts_entered_;
   }
-  if (!(shape_ == before)) ++shapes_entered_;
   ++entered_;
-  return true;
 }
 
 /// Brings the lane's terms up to the present pipeline.

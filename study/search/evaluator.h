@@ -28,10 +28,10 @@ class Evaluator {
   void EnterBlock(std::int64_t unit, std::int64_t prefix);
   /// Other degrees, or another order of ranks.
   void EnterLayout(const plan::Scenario& scenario);
-  /// Stages and schedule; false where the schedule refuses the shape.
-  bool EnterPipeline(const plan::Scenario& scenario);
-  /// What EnterPipeline would return.
+  /// Whether the schedule takes the shape.
   bool Accepts(const plan::Scenario& scenario);
+  /// Stages and schedule. Requires Accepts returned true.
+  void EnterPipeline(const plan::Scenario& scenario);
   /// Sharding and overlap: takes the prices that these have in this layout. `combination` counts the values of the axes
   /// of Level::kStep.
   void EnterStep(const plan::Scenario& scenario, int combination);

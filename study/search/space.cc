@@ -11,6 +11,8 @@ const std::vector<std::string>& ObjectiveNames() {
   return names;
 }
 
+bool ChangesMessages(const std::string& key) { return key == "overlap_pipeline" || key == "scatter_gather"; }
+
 std::int64_t SizeOf(const std::vector<Axis>& axes) {
   std::int64_t size = 1;
   for (const Axis& axis : axes) size *= static_cast<std::int64_t>(axis.values.size());

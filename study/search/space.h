@@ -72,6 +72,9 @@ Space ReadSpaceAt(const std::string& path, const std::string& pointer, double va
 /// The space of one base alone.
 Space OnlyBase(const Space& space, std::size_t base);
 
+/// Keys of Level::kPipeline that change its messages only. Their axes come last of that level.
+bool ChangesMessages(const std::string& key);
+
 /// Combinations of one base's axes, legal or not.
 std::int64_t SizeOf(const std::vector<Axis>& axes);
 

@@ -32,6 +32,8 @@ std::vector<Walk> WalksOf(const Space& space) {
       if (key != "pipeline" && key != "data" && key != "rank_order") break;
       ++w.layout_end;
     }
+    w.messages = w.step;
+    while (w.messages > w.layout_end && ChangesMessages((*w.axes)[w.messages - 1].key)) --w.messages;
     for (const Axis& axis : *w.axes) {
       if (axis.key == "first_stage_layers" || axis.key == "last_stage_layers" ||
           axis.key == "account_embedding_in_split")

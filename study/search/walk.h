@@ -14,10 +14,10 @@ namespace isochrone::study {
 struct Walk {
   const plan::Scenario* base = nullptr;
   const std::vector<Axis>* axes = nullptr;
-  std::size_t number = 0;                                  // of the base
-  std::size_t pipeline = 0, layout_end = 0, step = 0;      // first axis of that part
-  std::int64_t units = 1, per_unit = 1, combinations = 1;  // block axes; all others; step axes
-  std::int64_t parts = 1;                                  // of a unit
+  std::size_t number = 0;                                            // of the base
+  std::size_t pipeline = 0, layout_end = 0, messages = 0, step = 0;  // first axis of that part
+  std::int64_t units = 1, per_unit = 1, combinations = 1;            // block axes; all others; step axes
+  std::int64_t parts = 1;                                            // of a unit
   std::int64_t PerPart() const { return per_unit / parts; }
   std::vector<const Axis*> cutters;  // axes that only cut layers into stages
   std::int64_t first_index = 0, first_unit = 0;

@@ -120,14 +120,15 @@ bool Worker::NoneHopes() {
 }
 
 void Worker::Pipelines(std::size_t axis, std::int64_t index, std::int64_t span) {
+  if (axis == walk_->messages &&
+      (!LegalPipeline(scenario_, space_.constraints) || RepeatsCut() || !evaluator_.Accepts(scenario_)))
+    return;
   if (axis < walk_->step) {
     Each(axis, index, span, [&](std::int64_t i, std::int64_t s) { Pipelines(axis + 1, i, s); });
     return;
   }
-  if (!LegalPipeline(scenario_, space_.constraints) || RepeatsPipeline(scenario_.strategy, walk_->base->strategy) ||
-      RepeatsCut())
-    return;
-  if (!(counting_ ? evaluator_.Accepts(scenario_) : evaluator_.EnterPipeline(scenario_))) return;
+  if (RepeatsPipeline(scenario_.strategy, walk_->base->strategy)) return;
+  if (!counting_) evaluator_.EnterPipeline(scenario_);
   Steps(index);
 }
 

@@ -20,6 +20,31 @@ std::int64_t LegalIn(const std::string& schedule, const std::string& chunks, con
 
 }  // namespace
 
+TEST_CASE("of values that make no difference in a layout only the first is counted", "[search]") {
+  const SpaceFile file;
+  const auto legal = [&](const std::string& keys) {
+    const Space space = file.Read(
+        R"({"model": "models/gpt_3.6b.json", "cluster": {"node": "hardware/dgx_a100_80gb.json", "nodes": 1},
+            "batch": {"sequences": 8, "microbatch": 1}, "strategy": {)" +
+        keys + "}}");
+    return Sweep(space, {}).legal;
+  };
+  CHECK(legal(R"("tensor": 4, "pipeline": 2, "optimizer_sharding": ["none", "zero1", "zero2"])") == 1);  // one replica
+  CHECK(legal(R"("tensor": 4, "pipeline": 1, "optimizer_sharding": ["none", "zero1", "zero2"])") == 3);
+  CHECK(
+      legal(
+          R"("tensor": 4, "pipeline": 1, "optimizer_sharding": "zero2", "zero2_reduce_every_microbatch": [false, true])") ==
+      1);
+  CHECK(legal(R"("tensor": 4, "pipeline": [1, 2], "rank_order": ["data_inner", "pipeline_inner"])") == 2);
+  CHECK(
+      legal(
+          R"("tensor": 4, "pipeline": 2, "account_embedding_in_split": [false, true], "first_stage_layers": [0, 14, 15])") ==
+      2);
+  CHECK(legal(R"("tensor": 4, "pipeline": 1, "optimizer_sharding": "zero1", "shard_group": [0, 2])") == 1);
+  CHECK(legal(R"("tensor": 4, "pipeline": 2, "context_form": ["ring", "all_gather"])") == 1);
+  CHECK(legal(R"("tensor": 2, "pipeline": 2, "optimizer_sharding": ["zero2", "zero1"])") == 1);
+}
+
 TEST_CASE("an even pipeline has equal chunks and whole rounds of microbatches", "[search]") {
   // 30 layers, 24 microbatches: of the degrees 1, 2, 3 and 5 divide the layers
   CHECK(LegalIn("1f1b", "1", "") == 7);
