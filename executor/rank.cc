@@ -41,7 +41,8 @@ template <class T>
 Parameter<T>* Rank<T>::AddParameter(Slot& slot, const plan::LayerProgram& program, const plan::Buffer& buffer,
                                     int layer) {
   if (buffer.borrowed) return walk_.Borrowed(program, buffer.name);
-  auto p = std::make_unique<Parameter<T>>(ShardOf<T>(scenario_.model, buffer, layer, CutOf()));
+  auto p =
+      std::make_unique<Parameter<T>>(ShardOf<T>(scenario_.model, buffer, layer, CutOf(scenario_, plan_.layout, rank_)));
   TieTable(scenario_.model, plan_.stages.size() > 1, buffer, *p);
   AllocateState(*p);
   if (options_.initial) {
@@ -53,18 +54,6 @@ Parameter<T>* Rank<T>::AddParameter(Slot& slot, const plan::LayerProgram& progra
   KeepShares(*p);
   slot.parameters.push_back(std::move(p));
   return slot.parameters.back().get();
-}
-
-template <class T>
-CutAt Rank<T>::CutOf() {
-  CutAt at{.tensor_rank = at_.tp, .tensor_size = plan_.layout.tp, .experts = {}};
-  if (!scenario_.model.moe) return at;
-  at.expert_tensor_rank = TeamOf(plan::Group::kExpertTensor).index;
-  at.expert_tensor_size = plan_.layout.etp;
-  at.expert_count = scenario_.model.moe->experts;
-  for (int i = 0; i < at.expert_count / plan_.layout.ep; ++i)
-    at.experts.push_back(ExpertAt(scenario_, TeamOf(plan::Group::kExpert).index, i));
-  return at;
 }
 
 template <class T>

@@ -63,7 +63,6 @@ class Rank {
   Parameter<T>* AddParameter(Slot& slot, const plan::LayerProgram& program, const plan::Buffer& buffer, int layer);
   void AllocateState(Parameter<T>& p);
   void KeepShares(Parameter<T>& p);
-  CutAt CutOf();
   Memory::Handle Zeros(plan::BufferKind kind, Index n, const std::string& what);
 
   // rank_state.cc: parameters and gradients that are whole only while a layer works

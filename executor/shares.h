@@ -16,6 +16,9 @@ Parameter<T>& ShapeOf(Parameter<T>& parameter) {
   return parameter;
 }
 
+/// Where `rank` stands among those that cut parameters.
+CutAt CutOf(const plan::Scenario& scenario, const plan::Layout& layout, int rank);
+
 /// Cuts a parameter into equal shares, of which the member `index` of `owners` ranks owns one.
 template <class T>
 void Own(Index owners, Index index, Parameter<T>& p) {

@@ -44,8 +44,20 @@ void DeviceRank::RunRope(const plan::Elementwise& e, const Operands& o, bool bac
   });
 }
 
+/// This tensor rank's part of rows that all of them hold; backward its own rows among zeros.
+template <class T>
+void DeviceRank::RunRowCut(const plan::Elementwise& e, const Operands& o) {
+  const Index n = e.rows * e.columns, in = static_cast<Index>(o.InBuffer(0).Elements());
+  const bool cuts = e.pass == plan::Pass::kForward || in >= n;
+  const Index part = cuts ? n : in, at = part * at_.tp;
+  if (!cuts) ZeroOn(o.out.at(0));
+  CopyColumns<T>(1, part, {o.in.at(0), cuts ? at : 0, 0}, {o.out.at(0), cuts ? 0 : at, 0});
+}
+
 template <class T>
 void DeviceRank::RunElementwise(const plan::Elementwise& e, const Operands& o) {
+  if (o.op->name == "experts.activation") return RunWeightedActivation<T>(e, o);
+  if (e.kind == ElementwiseKind::kCopy) return RunRowCut<T>(e, o);
   if (e.pass == plan::Pass::kBackward) return RunElementwiseBackward<T>(e, o);
   const Index rows = e.rows, columns = e.columns, n = rows * columns;
   const T *x = o.In<T>(0), *second = o.in.size() > 1 ? o.In<T>(1) : nullptr;
@@ -61,7 +73,6 @@ void DeviceRank::RunElementwise(const plan::Elementwise& e, const Operands& o) {
     }
     case ElementwiseKind::kSwiglu:
     case ElementwiseKind::kGeglu: {
-      if (second != nullptr) Missing(o, "gated activations with weights of experts");
       const kernels::Gate f = GateOf(e.kind);
       return RunKernels(o.op->name, o.in, o.out, [=](Stream s) {
         on_device::GatedActivate<T>(s, f, rows, columns, 2 * columns, x, x + columns, nullptr, nullptr, out);
@@ -106,7 +117,6 @@ void DeviceRank::RunElementwiseBackward(const plan::Elementwise& e, const Operan
     }
     case ElementwiseKind::kSwiglu:
     case ElementwiseKind::kGeglu: {
-      if (o.in.size() > 2) Missing(o, "gradients of gated activations with weights of experts");
       const kernels::Gate f = GateOf(e.kind);
       return RunKernels(o.op->name, o.in, o.out, [=](Stream s) {
         on_device::GatedActivateBackward<T>(s, f, rows, columns, 2 * columns, x, x + columns, nullptr, nullptr, dout,

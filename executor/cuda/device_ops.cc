@@ -37,9 +37,9 @@ void DeviceRank::RunOpIn(const Operands& o) {
     void operator()(const plan::Embedding& e) const { rank.RunEmbedding<T>(e, o); }
     void operator()(const plan::CrossEntropy& c) const { rank.RunCrossEntropy<T>(c, o); }
     void operator()(const plan::Collective& c) const { rank.RunCollective<T>(c, o); }
-    void operator()(const plan::GroupedGemm&) const { absent("products of experts"); }
-    void operator()(const plan::Route&) const { absent("routers of experts"); }
-    void operator()(const plan::Permute&) const { absent("permutations of experts"); }
+    void operator()(const plan::GroupedGemm& g) const { rank.RunGrouped<T>(g, o); }
+    void operator()(const plan::Route& r) const { rank.RunRoute<T>(r, o); }
+    void operator()(const plan::Permute& p) const { rank.RunPermute<T>(p, o); }
     void operator()(const plan::Scan&) const { absent("state-space scans"); }
     void operator()(const plan::Convolution&) const { absent("convolutions"); }
     void operator()(const plan::Recurrent&) const { absent("recurrent layers"); }
@@ -285,6 +285,9 @@ void DeviceRank::RunCollective(const plan::Collective& c, const Operands& o) {
   const plan::Buffer &in = o.InBuffer(0), &out = o.OutBuffer(0);
   if (in.statistic) return MergeStatistics(o);
   if (c.group == plan::Group::kContext) return RunContextCollective<T>(c, o);
+  if (c.group == plan::Group::kExpert && c.kind == plan::CollectiveKind::kAllToAll) return ExchangeRows<T>(o);
+  if (c.group == plan::Group::kExpertTensor)
+    return ExchangeExpertTensor<T>(o, c.kind == plan::CollectiveKind::kReduceScatter);
   const Comm* comm = CommOf(c.group);
   if (comm == nullptr) Missing(o, std::string("collectives over ") + plan::NameOf(c.group) + " of one rank");
   const auto count = static_cast<Index>(std::max(in.Elements(), out.Elements()));

@@ -56,12 +56,21 @@ DevicePlan PrepareDevicePlan(const plan::Scenario& s, const plan::Plan& plan, co
     if (!strategy.fused_gradient_accumulation)
       refuse("/strategy/fused_gradient_accumulation", "the CUDA executor's products add to gradients", "write true");
   }
-  if (s.model.moe) refuse("/model", "the CUDA executor does not run experts", "run this model with --device cpu");
   if (s.model.kv_heads % strategy.tensor != 0)
     refuse("/strategy/tensor", "the CUDA executor does not copy key heads over tensor ranks",
            "use a degree that divides kv_heads = " + std::to_string(s.model.kv_heads));
-  DevicePlan run{.scenario = &s, .plan = &plan, .options = &options, .liveness = {}, .launches = {}};
-  for (const plan::LayerProgram& program : plan.programs) run.liveness.push_back(LivenessOf(program));
+  DevicePlan run{.scenario = &s,
+                 .plan = &plan,
+                 .options = &options,
+                 .liveness = {},
+                 .launches = {},
+                 .extents = {},
+                 .routing = nullptr};
+  for (const plan::LayerProgram& program : plan.programs) {
+    run.liveness.push_back(LivenessOf(program));
+    run.extents.push_back(ExtentsOf(program));
+  }
+  if (s.model.moe) run.routing = std::make_unique<const RoutingTable>(s);
   run.launches = OrderMessages(plan.schedule);
   run.format = *format;
   run.arithmetic = strategy.precision == plan::Dtype::kTf32 ? Arithmetic::kTf32 : Arithmetic::kFloat;
@@ -96,6 +105,7 @@ DeviceRank::DeviceRank(const DevicePlan& run, int rank, Calls& calls)
   loss_ = Zeros(plan::BufferKind::kWorkspace, sizeof(double), "loss");
   squared_norm_ = Zeros(plan::BufferKind::kWorkspace, sizeof(double), "gradient norm");
   clip_ = Zeros(plan::BufferKind::kWorkspace, sizeof(float), "clip factor");
+  PrepareRouting();
   walk_.BuildSlots(plan_, at_.pp);
   state_.ListVisits(walk_.slots(), plan_.schedule.order[static_cast<std::size_t>(at_.pp)]);
   queues_.Synchronize();
@@ -113,8 +123,9 @@ DeviceRank::~DeviceRank() {
 void DeviceRank::BuildComms() {
   using plan::Group;
   const bool last = at_.pp == 0 || at_.pp == plan_.layout.pp - 1;
-  for (const Group group : {Group::kTensor, Group::kContext, Group::kPipeline, Group::kDataContext, Group::kShard,
-                            Group::kReplica, Group::kEmbedding, Group::kWorld}) {
+  for (const Group group :
+       {Group::kTensor, Group::kContext, Group::kExpertTensor, Group::kExpert, Group::kPipeline, Group::kDataContext,
+        Group::kShard, Group::kReplica, Group::kExpertData, Group::kEmbedding, Group::kWorld}) {
     if (group == Group::kEmbedding && (!last || !scenario_.model.tied_embeddings)) continue;
     const std::vector<int> ranks = plan::RanksOf(plan_.layout, group, rank_);
     if (ranks.size() < 2) continue;
@@ -142,12 +153,11 @@ DeviceParameter* DeviceRank::AddParameter(Slot& slot, const plan::LayerProgram& 
                                           int layer) {
   if (buffer.borrowed) return walk_.Borrowed(program, buffer.name);
   auto p = std::make_unique<DeviceParameter>();
-  p->shape = ShardOf<float>(scenario_.model, buffer, layer,
-                            {.tensor_rank = at_.tp, .tensor_size = plan_.layout.tp, .experts = {}});
+  p->shape = ShardOf<float>(scenario_.model, buffer, layer, CutOf(scenario_, plan_.layout, rank_));
   Parameter<float>& shape = p->shape;
   TieTable(scenario_.model, plan_.stages.size() > 1, buffer, shape);
   const bool shards = scenario_.strategy.optimizer_sharding != plan::Sharding::kNone;
-  const Comm* comm = CommOf(plan::Group::kShard);
+  const Comm* comm = CommOf(shape.expert ? plan::Group::kExpertData : plan::Group::kShard);
   const Index owners = shards && comm != nullptr ? comm->Size() : 1;
   Own(owners, owners > 1 ? comm->index : 0, shape);
   const auto zeros = [&](plan::BufferKind kind, Index n, std::size_t size = sizeof(float)) {
@@ -203,13 +213,6 @@ void DeviceRank::Send(Block& to, const void* from, std::size_t bytes) {
 DeviceRank::Handle DeviceRank::Zeros(plan::BufferKind kind, std::size_t bytes, const std::string& what) {
   Handle block = memory_.Allocate(kind, bytes, what);
   ZeroOn(block.get());
-  return block;
-}
-
-DeviceRank::Handle DeviceRank::FromHost(plan::BufferKind kind, const std::vector<float>& values,
-                                        const std::string& what) {
-  Handle block = memory_.Allocate(kind, values.size() * sizeof(float), what);
-  Send(*block, values.data(), block->Bytes());
   return block;
 }
 

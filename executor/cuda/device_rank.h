@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "executor/clock.h"
+#include "executor/cuda/device_experts.h"
 #include "executor/cuda/device_memory.h"
 #include "executor/cuda/held.h"
 #include "executor/cuda/loss_scale.h"
 #include "executor/cuda/message_order.h"
 #include "executor/cuda/queues.h"
 #include "executor/cuda/timings.h"
+#include "executor/extents.h"
 #include "executor/layer_state.h"
 #include "executor/options.h"
 #include "executor/packed_heads.h"
@@ -32,9 +34,11 @@ struct DevicePlan {
   const plan::Scenario* scenario = nullptr;
   const plan::Plan* plan = nullptr;
   const RunOptions* options = nullptr;
-  std::vector<Liveness> liveness;      // [program]
-  std::vector<RankLaunches> launches;  // [pipeline rank]
-  Format format = Format::kFloat;      // of weights and activations
+  std::vector<Liveness> liveness;               // [program]
+  std::vector<RankLaunches> launches;           // [pipeline rank]
+  std::vector<Extents> extents;                 // [program]
+  std::unique_ptr<const RoutingTable> routing;  // null without experts
+  Format format = Format::kFloat;               // of weights and activations
   Arithmetic arithmetic = Arithmetic::kFloat;
 };
 /// Throws Error naming key and remedy for what the CUDA executor does not run.
@@ -105,7 +109,9 @@ class DeviceRank {
     std::vector<Block*> in, out;
     std::vector<bool> fresh;  // [out] made for this op; else another op of the pass has written part of it
     RowsAt rows;
-    std::uint64_t sequence = 0;  // of random numbers: layer, op and step
+    bool backward = false;                   // the op belongs to a backward pass
+    const DeviceRouting* routing = nullptr;  // of this microbatch, where the model has experts
+    std::uint64_t sequence = 0;              // of random numbers: layer, op and step
     template <class T>
     T* In(std::size_t i) const {
       return in.at(i)->As<T>();
@@ -129,7 +135,12 @@ class DeviceRank {
   void Upload(const DeviceParameter& parameter);
   void Send(Block& to, const void* from, std::size_t bytes);
   Handle Zeros(plan::BufferKind kind, std::size_t bytes, const std::string& what);
-  Handle FromHost(plan::BufferKind kind, const std::vector<float>& values, const std::string& what);
+  template <class N>
+  Handle FromHost(plan::BufferKind kind, const std::vector<N>& values, const std::string& what) {
+    Handle block = memory_.Allocate(kind, values.size() * sizeof(N), what);
+    Send(*block, values.data(), block->Bytes());
+    return block;
+  }
   std::vector<float> ToHost(const Block& block);
   void WriteText();
 
@@ -184,7 +195,8 @@ class DeviceRank {
   void RunOps(const Layer& layer, Frame& frame, plan::Phase phase, const Releases& releases, int microbatch);
   Operands OperandsOf(const Layer& layer, Frame& frame, const plan::Op& op, int microbatch, plan::Phase phase);
   void BindText(const Layer& layer, Frame& frame, int microbatch);
-  Handle NewBuffer(const Layer& layer, int buffer);
+  Handle NewBuffer(const Layer& layer, int buffer, int microbatch);
+  const DeviceRouting* RoutingAt(int microbatch) const;
   void Exchange(const MessageGroup& group);
   const plan::Buffer& BufferOf(const PipelineMessage& message, int chunk) const;
   Handle Arriving(const Slot& slot, int chunk, int microbatch, bool backward);
@@ -252,7 +264,28 @@ class DeviceRank {
   template <class T>
   void MergeResults(const Operands& o);
 
+  // device_experts.cc: mixtures of experts
+  void PrepareRouting();
+  template <class T>
+  void RunRoute(const plan::Route& route, const Operands& o);
+  template <class T>
+  void MoveRows(const Operands& o, bool back, Index tokens, Index k, Index columns, Block* rows, std::size_t which);
+  template <class T>
+  void RunPermute(const plan::Permute& permute, const Operands& o);
+  template <class T>
+  void RunGrouped(const plan::GroupedGemm& g, const Operands& o);
+  template <class T>
+  void RunWeightedActivation(const plan::Elementwise& e, const Operands& o);
+  template <class T, class Body>
+  void ForEachOfRows(const Operands& o, Body body) const;
+  template <class T>
+  void ExchangeRows(const Operands& o);
+  template <class T>
+  void ExchangeExpertTensor(const Operands& o, bool sum);
+
   // device_elementwise.cc
+  template <class T>
+  void RunRowCut(const plan::Elementwise& e, const Operands& o);
   template <class T>
   void RunElementwise(const plan::Elementwise& e, const Operands& o);
   template <class T>
@@ -295,8 +328,9 @@ class DeviceRank {
   std::map<plan::Group, const Comm*> comm_of_;
   const Comm* copies_ = nullptr;  // with the rank that holds the other copy of this one's stages
   Handle cosine_, sine_, loss_, squared_norm_, clip_;
-  PinnedMemory host_;  // results of a step, parameters on their way
-  PinnedMemory text_;  // tokens and labels of a step: (microbatches, tokens | labels, B, S)
+  PinnedMemory host_;                   // results of a step, parameters on their way
+  PinnedMemory text_;                   // tokens and labels of a step: (microbatches, tokens | labels, B, S)
+  std::vector<DeviceRouting> routing_;  // [microbatch]
   Walk walk_{*this};
   LayerState state_{*this};
   std::vector<Handle> reduced_;  // gradients of the layer that was left last, which may still be on their way

@@ -107,11 +107,14 @@ void DeviceRank::RunStepOp(const plan::Op& op, int chunk, int part, int parts) {
     std::copy_if(all.begin(), all.end(), std::back_inserter(chosen), which);
     return chosen;
   };
-  if (op.name == "gradients" || op.name == "gradient_shards") {
-    Reduce(op, Bucket(all, part, parts));
-  } else if (op.name == "parameters") {
-    if (scenario_.strategy.optimizer_sharding == plan::Sharding::kZero3) state_.FetchAhead(false);
-    else Gather(all);
+  const auto* collective = std::get_if<plan::Collective>(&op.kind);
+  const bool of_experts = collective != nullptr && collective->group == plan::Group::kExpertData;
+  const auto kind = [&](const DeviceParameter* p) { return p->shape.expert == of_experts; };
+  if (op.name == "gradients" || op.name == "gradient_shards" || op.name == "expert_gradients") {
+    Reduce(op, Bucket(some(kind), part, parts));
+  } else if (op.name == "parameters" || op.name == "expert_parameters") {
+    if (scenario_.strategy.optimizer_sharding == plan::Sharding::kZero3) state_.FetchAhead(of_experts);
+    else Gather(some(kind));
   } else if (op.name == "norm_gradients") {
     AllReduceGradients(CommOf(plan::Group::kTensor), some([](auto* p) { return p->shape.partial_over_tensor; }),
                        op.stream);
@@ -155,9 +158,10 @@ void DeviceRank::Reduce(const plan::Op& op, const std::vector<DeviceParameter*>&
       });
 }
 
-/// Updated parameters, whole again on every rank.
+/// Updated parameters, whole again on every rank. All of one kind.
 void DeviceRank::Gather(const std::vector<DeviceParameter*>& parameters) {
-  const Comm* comm = CommOf(plan::Group::kShard);
+  if (parameters.empty()) return;
+  const Comm* comm = CommOf(parameters.front()->shape.expert ? plan::Group::kExpertData : plan::Group::kShard);
   std::vector<DeviceParameter*> cut;
   for (DeviceParameter* p : parameters) {
     if (p->shape.owned < p->shape.padded) cut.push_back(p);
@@ -270,7 +274,14 @@ void DeviceRank::RoundMasters() {
 
 void DeviceRank::Finish() {
   const plan::Strategy& s = scenario_.strategy;
-  if (s.overlap_parameter_gather && s.optimizer_sharding != plan::Sharding::kZero3) Gather(walk_.Parameters());
+  if (!s.overlap_parameter_gather || s.optimizer_sharding == plan::Sharding::kZero3) return;
+  for (const bool expert : {false, true}) {
+    std::vector<DeviceParameter*> some;
+    for (DeviceParameter* p : walk_.Parameters()) {
+      if (p->shape.expert == expert) some.push_back(p);
+    }
+    Gather(some);
+  }
 }
 
 }  // namespace isochrone::executor::cuda

@@ -42,7 +42,7 @@ void DeviceRank::BindText(const Layer& layer, Frame& frame, int microbatch) {
   for (std::size_t b = 0; b < p.buffers.size(); ++b) {
     const std::string& name = p.buffers[b].name;
     if (p.buffers[b].dtype != plan::Dtype::kInt32 || (name != "tokens" && name != "labels") || frame[b]) continue;
-    frame[b] = NewBuffer(layer, static_cast<int>(b));
+    frame[b] = NewBuffer(layer, static_cast<int>(b), microbatch);
     const std::int32_t* from = text_.As<std::int32_t>() + (2 * Index{microbatch} + (name == "labels" ? 1 : 0)) * n;
     now_ = {.kind = Timings::What::Kind::kStepOp, .name = "text"};
     Enqueue(plan::Stream::kCopy, {}, {frame[b].get()}, [&](Stream stream) {
@@ -51,11 +51,19 @@ void DeviceRank::BindText(const Layer& layer, Frame& frame, int microbatch) {
   }
 }
 
-DeviceRank::Handle DeviceRank::NewBuffer(const Layer& layer, int b) {
+const DeviceRouting* DeviceRank::RoutingAt(int microbatch) const {
+  return routing_.empty() ? nullptr : &routing_[static_cast<std::size_t>(microbatch)];
+}
+
+DeviceRank::Handle DeviceRank::NewBuffer(const Layer& layer, int b, int microbatch) {
   const plan::Buffer& buffer = layer.program->buffers[static_cast<std::size_t>(b)];
+  const Extent extent = run_.extents[static_cast<std::size_t>(layer.program_index)][static_cast<std::size_t>(b)];
+  const DeviceRouting* routing = RoutingAt(microbatch);
+  const Index numbers = ElementsOf(buffer, extent, routing != nullptr ? &routing->on_host : nullptr);
   const bool kept =
       buffer.lifetime == plan::Lifetime::kMicrobatch || (b == layer.program->output && layer.output_is_kept);
-  return memory_.Allocate(kept ? plan::BufferKind::kActivation : plan::BufferKind::kWorkspace, BytesOf(buffer),
+  return memory_.Allocate(kept ? plan::BufferKind::kActivation : plan::BufferKind::kWorkspace,
+                          static_cast<std::size_t>(static_cast<double>(numbers) * plan::SizeOf(buffer.dtype).value),
                           buffer.name);
 }
 
@@ -73,10 +81,12 @@ DeviceRank::Operands DeviceRank::OperandsOf(const Layer& layer, Frame& frame, co
   for (int b : op.out) {
     const auto i = static_cast<std::size_t>(b);
     o.fresh.push_back(layer.parameter[i] == nullptr && !frame[i]);
-    if (o.fresh.back()) frame[i] = NewBuffer(layer, b);
+    if (o.fresh.back()) frame[i] = NewBuffer(layer, b, microbatch);
   }
   o.op = &op;
   o.layer = &layer;
+  o.backward = phase != Phase::kForward && phase != Phase::kRecompute;
+  o.routing = RoutingAt(microbatch);
   o.rows = RowsOf(scenario_, plan_.layout, at_, positions_, plan_.schedule.microbatches, microbatch);
   o.sequence = SeedOf(static_cast<std::uint64_t>(step_), op.name + "." + std::to_string(layer.layer));
   for (int b : op.in) o.in.push_back(block(b));

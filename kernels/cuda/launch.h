@@ -128,6 +128,15 @@ template <class T>
 void CombineBackward(Stream stream, Index tokens, Index k, Index hidden, const Index* row_of, const float* weight,
                      const T* y, const T* dout, T* dy, float* dweight);
 
+// router.cu: kernels/router.h
+template <class T>
+void RouteChosen(Stream stream, Index tokens, Index experts, Index k, bool renormalise, const T* logits,
+                 const ExpertId* chosen, float* probabilities, float* weight);
+template <class T>
+void RouteTopKBackward(Stream stream, Index tokens, Index experts, Index k, bool renormalise,
+                       const float* probabilities, const ExpertId* chosen, const float* weight, const float* dweight,
+                       T* dlogits);
+
 // optimizer.cu: kernels/adamw.h, vector.h
 struct TensorUpdate {
   const float* gradient = nullptr;

@@ -165,6 +165,37 @@ TEST_CASE("emulated GPUs that share positions equal one CPU rank, whichever way 
   }
 }
 
+TEST_CASE("emulated GPUs with experts equal one CPU rank, wherever the experts live", "[cuda]") {
+  plan::Scenario s = TinyFloat();
+  s.model.layers = 2;
+  s.model.moe = plan::MoeSpec{.experts = 4, .topk = 2, .ffn = 16};
+  SECTION("one GPU, SwiGLU") {
+    MakeLlama(s.model);
+    CheckEqual(s, 2, 1);
+  }
+  SECTION("two expert ranks, more experts than one on each, some over capacity, a shared one") {
+    s.strategy.data = s.strategy.expert = 2;
+    s.model.moe->capacity_factor = 1.0;
+    s.model.moe->shared_experts = 1;
+    s.model.moe->shared_ffn = 32;
+    CheckEqual(s, 2, 2);
+  }
+  SECTION("experts cut over tensor ranks, parameters in shares") {
+    MakeLlama(s.model);
+    s.strategy.tensor = s.strategy.data = s.strategy.expert = s.strategy.expert_tensor = 2;
+    s.strategy.sequence_parallel = true;
+    s.strategy.optimizer_sharding = plan::Sharding::kZero3;
+    CheckEqual(s, 2, 3);
+  }
+  SECTION("rows cut over tensor ranks, one choice, copies of experts, an uneven load, a pipeline") {
+    s.model.moe->topk = 1;
+    s.strategy.tensor = s.strategy.data = s.strategy.pipeline = 2;
+    s.strategy.expert = 2;
+    s.strategy.optimizer_sharding = plan::Sharding::kZero1;
+    CheckEqual(s, 2, 4);
+  }
+}
+
 /// Losses, gradients and parameters of every schedule on 2 and 4 pipeline ranks, with tensor and data parallelism.
 void CheckSchedules(int pipeline, int tensor, int data, plan::Sharding sharding = plan::Sharding::kZero1) {
   for (const ScheduleCase& c : kScheduleCases) {
@@ -290,6 +321,12 @@ TEST_CASE("emulated GPUs in parallel in bf16 and fp16 equal one of them within t
   };
   SECTION("bf16") { CheckNearOne(parallel(Narrow(plan::Dtype::kBf16)), 1e-2, 5); }
   SECTION("fp16") { CheckNearOne(parallel(Narrow(plan::Dtype::kFp16)), 2e-3, 6); }
+  SECTION("bf16 with experts on two ranks") {
+    plan::Scenario s = Narrow(plan::Dtype::kBf16);
+    s.model.moe = plan::MoeSpec{.experts = 4, .topk = 2, .ffn = 16};
+    s.strategy.data = s.strategy.expert = 2;
+    CheckNearOne(s, 1e-2, 8);
+  }
   SECTION("bf16 over a ring, parameters in shares") {
     plan::Scenario s = Narrow(plan::Dtype::kBf16);
     s.strategy.context = s.strategy.data = 2;
