@@ -80,7 +80,12 @@ class RankBench {
   void AddCollectives();
   void AddGroup(const Comm& comm);
   void AddCollective(const Comm& comm, CollectiveTiming timing);
+  struct Overlap;
   void AddOverlap(const Comm& comm, plan::Dtype dtype);
+  std::shared_ptr<Overlap> OverlapOf(const Comm& comm, plan::Dtype dtype);
+  void AddAlone(const std::shared_ptr<Overlap>& overlap, bool reduces);
+  void AddMeans(const std::shared_ptr<Overlap>& overlap);
+  void AddBeside(const std::shared_ptr<Overlap>& overlap, bool reduces_longer);
 
   Calls& calls_;
   int rank_, world_;

@@ -17,14 +17,19 @@ Index LaunchesOf(double bytes) {
   return std::clamp<Index>(static_cast<Index>(kInterval / bytes), 1, 20);
 }
 
-/// All that an overlap's rounds hand on: seconds of one product and one all-reduce alone, the same on all ranks, and
-/// the factors.
-struct Overlap {
+constexpr Index kCounted = 20, kMost = 400;  // launches of what ends first; of what lasts longer
+
+}  // namespace
+
+/// All that an overlap's rounds share: the work, seconds of one product and one all-reduce alone, the same on all
+/// ranks, and the factors.
+struct RankBench::Overlap {
+  const Comm* comm = nullptr;
+  std::function<void(Stream, Index)> products, reductions;  // so many launches
+  DeviceMemory::Handle reduced;
   double product = 0, reduction = 0;
   std::vector<double> compute, communication;
 };
-
-}  // namespace
 
 /// Ranks outside a group have as many empty rounds, so that all ranks keep pace.
 void RankBench::AddCollectives() {
@@ -103,43 +108,67 @@ void RankBench::AddCollective(const Comm& comm, CollectiveTiming timing) {
 }
 
 void RankBench::AddOverlap(const Comm& comm, plan::Dtype dtype) {
-  constexpr Index kCounted = 20, kMost = 400;  // launches of what ends first; of what lasts longer
-  constexpr double kLonger = 1.5;
-  const auto overlap = std::make_shared<Overlap>();
+  const std::shared_ptr<Overlap> overlap = OverlapOf(comm, dtype);
+  rounds_.push_back({[=, this] {
+                       calls_.Zero(overlap->reduced->As<void>(), overlap->reduced->Bytes(), communication_);
+                       busy_.push_back(communication_);
+                     },
+                     [] {}});
+  AddAlone(overlap, false);
+  AddAlone(overlap, true);
+  AddMeans(overlap);
+  for (int turn = 0; turn < 3; ++turn) {
+    for (const bool reduces_longer : {true, false}) AddBeside(overlap, reduces_longer);
+  }
+  rounds_.push_back({[] {},
+                     [=, this] {
+                       timings_.overlaps.push_back({.group = overlap->comm->Size(),
+                                                    .bytes = static_cast<double>(overlap->reduced->Bytes()),
+                                                    .compute = std::max(1.0, Median(overlap->compute)),
+                                                    .communication = std::max(1.0, Median(overlap->communication))});
+                     }});
+}
+
+/// The largest product, in the front of the arena, and all-reduces of memory of their own.
+std::shared_ptr<RankBench::Overlap> RankBench::OverlapOf(const Comm& comm, plan::Dtype dtype) {
+  auto overlap = std::make_shared<Overlap>();
+  overlap->comm = &comm;
   BenchRequest::Product product = request_.products.front();
   for (const BenchRequest::Product& p : request_.products)
     if (p.batch == 1 && p.m * p.n * p.k > product.m * product.n * product.k) product = p;
   const Index count = static_cast<Index>(request_.overlap_bytes / sizeof(float)) / comm.Size() * comm.Size();
-  // Products take the front of the arena, the reduction its end.
-  const auto reduced = memory_.Allocate(plan::BufferKind::kWorkspace, static_cast<std::size_t>(count) * sizeof(float),
-                                        "an all-reduce beside products");
-  const auto products = [=, this](Stream stream, Index n) {
+  overlap->reduced = memory_.Allocate(plan::BufferKind::kWorkspace, static_cast<std::size_t>(count) * sizeof(float),
+                                      "an all-reduce beside products");
+  overlap->products = [=, this](Stream stream, Index n) {
     for (Index i = 0; i < n; ++i) LaunchProduct(product, dtype, stream, i);
   };
-  const auto reductions = [=, this, &comm](Stream stream, Index n) {
-    float* data = reduced->As<float>();
+  float* data = overlap->reduced->As<float>();
+  overlap->reductions = [=, this, &comm](Stream stream, Index n) {
     for (Index i = 0; i < n; ++i) calls_.AllReduce(comm, data, data, count, Format::kFloat, stream);
   };
-  const auto alone = [this](const auto& work, Stream stream, double Overlap::*seconds,
-                            const std::shared_ptr<Overlap>& into) {
-    rounds_.push_back({[=, this] {
-                         work(stream, request_.warmups);
-                         RecordAt(0, stream);
-                         work(stream, kCounted);
-                         RecordAt(1, stream);
-                       },
-                       [=, this] { (*into).*seconds = std::max(1e-9, Between(0, 1) / kCounted); }});
-  };
-  rounds_.push_back({[=, this] {
-                       calls_.Zero(reduced->As<void>(), reduced->Bytes(), communication_);
-                       busy_.push_back(communication_);
-                     },
-                     [] {}});
-  alone(products, compute_, &Overlap::product, overlap);
-  alone(reductions, communication_, &Overlap::reduction, overlap);
-  const std::size_t ranks = static_cast<std::size_t>(comm.Size()), mine = 2 * sizeof(double);
+  return overlap;
+}
+
+/// One launch of either work, while the other stream is idle.
+void RankBench::AddAlone(const std::shared_ptr<Overlap>& overlap, bool reduces) {
+  const Stream stream = reduces ? communication_ : compute_;
+  rounds_.push_back(
+      {[=, this] {
+         const auto& work = reduces ? overlap->reductions : overlap->products;
+         work(stream, request_.warmups);
+         RecordAt(0, stream);
+         work(stream, kCounted);
+         RecordAt(1, stream);
+       },
+       [=, this] { (reduces ? overlap->reduction : overlap->product) = std::max(1e-9, Between(0, 1) / kCounted); }});
+}
+
+/// The means over all ranks, so that all launch alike.
+void RankBench::AddMeans(const std::shared_ptr<Overlap>& overlap) {
+  const std::size_t ranks = static_cast<std::size_t>(overlap->comm->Size()), mine = 2 * sizeof(double);
   const auto times = memory_.Allocate(plan::BufferKind::kWorkspace, ranks * mine, "times of all ranks");
-  rounds_.push_back({[=, this, &comm] {
+  rounds_.push_back({[=, this] {
+                       const Comm& comm = *overlap->comm;
                        host_.As<double>()[0] = overlap->product;
                        host_.As<double>()[1] = overlap->reduction;
                        char *all = times->As<char>(), *own = all + static_cast<std::size_t>(comm.index) * mine;
@@ -155,36 +184,27 @@ void RankBench::AddOverlap(const Comm& comm, plan::Dtype dtype) {
                          overlap->reduction += host_.As<double>()[2 * r + 1] / static_cast<double>(ranks);
                        }
                      }});
-  for (int turn = 0; turn < 3; ++turn) {
-    for (const bool reduces_longer : {true, false}) {
-      rounds_.push_back(
-          {[=, this] {
-             const double shorter = kCounted * (reduces_longer ? overlap->product : overlap->reduction);
-             const double each = reduces_longer ? overlap->reduction : overlap->product;
-             const Index n = std::clamp<Index>(static_cast<Index>(std::ceil(kLonger * shorter / each)), 1, kMost);
-             const Stream first = reduces_longer ? communication_ : compute_;
-             const Stream second = reduces_longer ? compute_ : communication_;
-             if (reduces_longer) reductions(first, n);  // first, so that the other is never alone
-             else products(first, n);
-             RecordAt(0, second);
-             if (reduces_longer) products(second, kCounted);
-             else reductions(second, kCounted);
-             RecordAt(1, second);
-             busy_.push_back(first);
-           },
-           [=, this] {
-             const double alone_s = kCounted * (reduces_longer ? overlap->product : overlap->reduction);
-             (reduces_longer ? overlap->compute : overlap->communication).push_back(Between(0, 1) / alone_s);
-           }});
-    }
-  }
-  rounds_.push_back({[] {},
-                     [=, this, &comm] {
-                       timings_.overlaps.push_back({.group = comm.Size(),
-                                                    .bytes = static_cast<double>(reduced->Bytes()),
-                                                    .compute = std::max(1.0, Median(overlap->compute)),
-                                                    .communication = std::max(1.0, Median(overlap->communication))});
-                     }});
+}
+
+/// One work timed while the other lasts longer.
+void RankBench::AddBeside(const std::shared_ptr<Overlap>& overlap, bool reduces_longer) {
+  constexpr double kLonger = 1.5;
+  const auto alone = [=] { return kCounted * (reduces_longer ? overlap->product : overlap->reduction); };
+  rounds_.push_back(
+      {[=, this] {
+         const double each = reduces_longer ? overlap->reduction : overlap->product;
+         const auto n = static_cast<Index>(std::ceil(kLonger * alone() / each));
+         const auto& longer = reduces_longer ? overlap->reductions : overlap->products;
+         const auto& shorter = reduces_longer ? overlap->products : overlap->reductions;
+         const Stream first = reduces_longer ? communication_ : compute_;
+         const Stream second = reduces_longer ? compute_ : communication_;
+         longer(first, std::clamp<Index>(n, 1, kMost));  // first, so that the other is never alone
+         RecordAt(0, second);
+         shorter(second, kCounted);
+         RecordAt(1, second);
+         busy_.push_back(first);
+       },
+       [=, this] { (reduces_longer ? overlap->compute : overlap->communication).push_back(Between(0, 1) / alone()); }});
 }
 
 }  // namespace isochrone::executor::cuda
