@@ -8,7 +8,7 @@
 #include "sim/network/bisection.h"
 #include "sim/network/cluster.h"
 #include "sim/network/topology.h"
-#include "study/task_collectives.h"
+#include "study/step_collectives.h"
 
 namespace isochrone::study {
 
@@ -70,8 +70,8 @@ NetworkAnswer PlayOnNetwork(const plan::Scenario& scenario, const plan::Plan& pl
   options.engine = engine;
   options.with_timeline = timeline;
   NetworkAnswer answer;
-  answer.step =
-      net::SimulateOnNetwork(played, pricing.step, topology, {}, options, TaskCollectivesOf(played, pricing, costs));
+  answer.step = net::SimulateOnNetwork(played, pricing.step, topology, {}, options,
+                                       StepCollectivesOf(scenario.cluster, played, pricing, costs));
   answer.fabric = NameOf(topology.Shape().fabric.kind);
   answer.engine = engine == net::EngineChoice::kSimGrid ? "SimGrid" : "max-min";
   const Seconds makespan(answer.step.step.makespan);

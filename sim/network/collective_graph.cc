@@ -49,25 +49,33 @@ std::vector<int> AddSteps(NetworkGraph* graph, const plan::collectives::StepList
   return ends;
 }
 
-std::vector<int> AddFluidRing(NetworkGraph* graph, const Topology& topology, const Participants& who, Bytes size,
-                              int steps, int label) {
-  const int ranks = static_cast<int>(who.hosts.size());
-  if (ranks == 1) return AddEnds(graph, who, label);
+std::vector<int> AddFluidHops(NetworkGraph* graph, const Topology& topology, const Participants& who,
+                              const std::vector<CrossingHop>& hops, int steps, int label) {
   std::vector<Seconds> latency;
-  for (int r = 0; r < ranks; ++r)
-    latency.push_back(topology.RouteBetween(who.hosts[r], who.hosts[(r + 1) % ranks]).latency);
+  for (const CrossingHop& hop : hops)
+    latency.push_back(topology.RouteBetween(who.hosts[hop.src], who.hosts[hop.dst]).latency);
   const Seconds slowest = *std::max_element(latency.begin(), latency.end());
 
   const int ready = graph->AddCompute(who.hosts[0], Seconds(0), label),
             done = graph->AddCompute(who.hosts[0], Seconds(0), label);
-  for (int r = 0; r < ranks; ++r) {
-    if (who.begin[r] >= 0) graph->AddDependency(who.begin[r], ready);
-    const int hop = graph->AddMessage(who.hosts[r], who.hosts[(r + 1) % ranks],
-                                      size * (static_cast<double>(steps) / ranks), steps * slowest - latency[r], label);
-    graph->AddDependency(ready, hop);
-    graph->AddDependency(hop, done);
+  for (const int begin : who.begin)
+    if (begin >= 0) graph->AddDependency(begin, ready);
+  for (std::size_t h = 0; h < hops.size(); ++h) {
+    const int flow = graph->AddMessage(who.hosts[hops[h].src], who.hosts[hops[h].dst], hops[h].bytes,
+                                       steps * slowest - latency[h], label);
+    graph->AddDependency(ready, flow);
+    graph->AddDependency(flow, done);
   }
-  return std::vector<int>(ranks, done);
+  return std::vector<int>(who.hosts.size(), done);
+}
+
+std::vector<int> AddFluidRing(NetworkGraph* graph, const Topology& topology, const Participants& who, Bytes size,
+                              int steps, int label) {
+  const int ranks = static_cast<int>(who.hosts.size());
+  if (ranks == 1) return AddEnds(graph, who, label);
+  std::vector<CrossingHop> hops;
+  for (int r = 0; r < ranks; ++r) hops.push_back({r, (r + 1) % ranks, size * (static_cast<double>(steps) / ranks)});
+  return AddFluidHops(graph, topology, who, hops, steps, label);
 }
 
 }  // namespace isochrone::sim::network

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "plan/collectives/step_list.h"
+#include "sim/network/crossing.h"
 #include "sim/network/network_graph.h"
 #include "sim/network/topology.h"
 
@@ -21,6 +22,11 @@ struct Participants {
 /// A message waits for both its ends to take part.
 std::vector<int> AddSteps(NetworkGraph* graph, const plan::collectives::StepList& list, const Participants& who,
                           Bytes size, int label = 0);
+
+/// Adds `hops` as flows that begin together, when all take part, and end together. `steps`: of the collective, one
+/// after the other; each flow waits for as many times the slowest hop's latency before its bytes.
+std::vector<int> AddFluidHops(NetworkGraph* graph, const Topology& topology, const Participants& who,
+                              const std::vector<CrossingHop>& hops, int steps, int label = 0);
 
 /// Adds a ring as one flow from each rank to the next, for rings too long to step through:
 ///

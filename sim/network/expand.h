@@ -59,9 +59,9 @@ inline constexpr double kMostTaskMessages = 1 << 20;
 /// (Merged). Groups inside a node, and everything else, take the seconds of `costs`.
 ///
 /// host_of_rank  of each world rank
-/// inside        collectives of the tasks
+/// inside        collectives of the tasks, and how all-reduces go between nodes
 /// Requires  plan::Validate(plan.schedule) passed; costs have the plan's sizes; layout.pp ranks in the schedule
 ExpandedStep Expand(const plan::Plan& plan, const StepCosts& costs, const Topology& topology,
-                    const std::vector<int>& host_of_rank, const TaskCollectives& inside = {});
+                    const std::vector<int>& host_of_rank, const StepCollectives& inside = {});
 
 }  // namespace isochrone::sim::network

@@ -23,7 +23,7 @@ int PlaceOf(const Anchor& anchor, int none) {
 }  // namespace
 
 Expander::Expander(const plan::Plan& plan, const StepCosts& costs, const Topology& topology,
-                   const std::vector<int>& host_of_rank, const TaskCollectives& inside)
+                   const std::vector<int>& host_of_rank, const StepCollectives& inside)
     : plan_(plan),
       costs_(costs),
       topology_(topology),
@@ -250,7 +250,7 @@ void Expander::EndTasks() {
 }
 
 ExpandedStep Expand(const plan::Plan& plan, const StepCosts& costs, const Topology& topology,
-                    const std::vector<int>& host_of_rank, const TaskCollectives& inside) {
+                    const std::vector<int>& host_of_rank, const StepCollectives& inside) {
   return Expander(plan, costs, topology, host_of_rank, inside).Take();
 }
 

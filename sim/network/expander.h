@@ -15,7 +15,7 @@ namespace isochrone::sim::network {
 class Expander {
  public:
   Expander(const plan::Plan& plan, const StepCosts& costs, const Topology& topology,
-           const std::vector<int>& host_of_rank, const TaskCollectives& inside);
+           const std::vector<int>& host_of_rank, const StepCollectives& inside);
   ExpandedStep Take() { return std::move(step_); }
 
  private:
@@ -89,7 +89,7 @@ class Expander {
   const StepCosts& costs_;
   const Topology& topology_;
   const std::vector<int>& host_of_rank_;
-  TaskCollectives inside_;
+  StepCollectives inside_;
   CrossingGroupTable groups_;
   int ranks_, replicas_, lanes_, chunks_;
   ExpandedStep step_;

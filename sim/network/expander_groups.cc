@@ -11,8 +11,8 @@ using plan::Task;
 
 const std::vector<TaskCollective>& Expander::CollectivesOf(int rank, const Task& task) const {
   const int slot = rank * chunks_ + task.chunk;
-  if (task.phase == Phase::kOverlapped) return TaskCollectives::At(inside_.pair, slot * chunks_ + task.chunk_b);
-  return TaskCollectives::At(inside_.task, slot * plan::kPhases + static_cast<int>(task.phase));
+  if (task.phase == Phase::kOverlapped) return StepCollectives::At(inside_.pair, slot * chunks_ + task.chunk_b);
+  return StepCollectives::At(inside_.task, slot * plan::kPhases + static_cast<int>(task.phase));
 }
 
 // All of them where they are few; else as many of each task as make kMostTaskMessages.

@@ -78,8 +78,8 @@ std::vector<int> Expander::AddCollective(const plan::Op& op, const std::vector<i
       who.hosts.push_back(host_of_rank_[member]);
       who.begin.push_back(begin[UnitOf(member)]);
     }
-    const std::vector<int> done = AddGroupCollective(&step_.graph, topology_, who, collective.kind, collective.bytes,
-                                                     static_cast<int>(op.stream));
+    const std::vector<int> done = AddGroupCollective(&step_.graph, topology_, who, collective,
+                                                     inside_.AlgorithmOf(collective), static_cast<int>(op.stream));
     for (std::size_t i = 0; i < members.size(); ++i) After(done[i], end[UnitOf(members[i])]);
   }
   return end;

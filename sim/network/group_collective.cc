@@ -1,5 +1,7 @@
 #include "sim/network/group_collective.h"
 
+#include <bit>
+
 #include "base/error.h"
 #include "plan/collectives/algorithms.h"
 
@@ -10,11 +12,13 @@ using plan::CollectiveKind;
 
 namespace {
 
-/// Rings for groups that are too large to step through. Reduce-scatter inside the nodes, rings between them for each
-/// place in a node, all-gather inside.
-class FluidRings {
+constexpr int kPieces = 8;  // of what goes up and down trees and chains
+
+/// Flows for groups that are too large to step through. Reduce-scatter rings inside the nodes, then between them for
+/// each place in a node, all-gather rings inside.
+class Fluid {
  public:
-  FluidRings(NetworkGraph* graph, const Topology& topology, int per_node, Bytes size, int label)
+  Fluid(NetworkGraph* graph, const Topology& topology, int per_node, Bytes size, int label)
       : graph_(graph), topology_(topology), per_node_(per_node), size_(size), label_(label) {}
 
   void Inside(Participants* who) const {
@@ -27,16 +31,40 @@ class FluidRings {
     for (int place = 0; nodes > 1 && place < per_node_; ++place)
       Ring(who, place, per_node_, nodes, size_ / per_node_, turns * (nodes - 1));
   }
+  /// An all-reduce by trees, or by halving and doubling.
+  void Between(Participants* who, c::Algorithm algorithm) const {
+    const int nodes = static_cast<int>(who->hosts.size()) / per_node_;
+    for (int place = 0; nodes > 1 && place < per_node_; ++place) {
+      const Participants part = Part(*who, place, per_node_, nodes);
+      TakeEnds(who, place, per_node_, Exchange(part, algorithm));
+    }
+  }
 
  private:
-  void Ring(Participants* who, int first, int stride, int count, Bytes size, int steps) const {
-    Participants ring;
+  static Participants Part(const Participants& who, int first, int stride, int count) {
+    Participants part;
     for (int i = 0; i < count; ++i) {
-      ring.hosts.push_back(who->hosts[first + i * stride]);
-      ring.begin.push_back(who->begin[first + i * stride]);
+      part.hosts.push_back(who.hosts[first + i * stride]);
+      part.begin.push_back(who.begin[first + i * stride]);
     }
-    const std::vector<int> ends = AddFluidRing(graph_, topology_, ring, size, steps, label_);
-    for (int i = 0; i < count; ++i) who->begin[first + i * stride] = ends[i];
+    return part;
+  }
+  static void TakeEnds(Participants* who, int first, int stride, const std::vector<int>& ends) {
+    for (std::size_t i = 0; i < ends.size(); ++i) who->begin[first + i * stride] = ends[i];
+  }
+
+  void Ring(Participants* who, int first, int stride, int count, Bytes size, int steps) const {
+    const Participants ring = Part(*who, first, stride, count);
+    TakeEnds(who, first, stride, AddFluidRing(graph_, topology_, ring, size, steps, label_));
+  }
+
+  std::vector<int> Exchange(const Participants& part, c::Algorithm algorithm) const {
+    const plan::Collective op{CollectiveKind::kAllReduce, plan::Group::kData, size_ / per_node_, {}, 1};
+    const auto nodes = static_cast<unsigned>(part.hosts.size());
+    const bool hands_over = algorithm == c::Algorithm::kHalvingDoubling && !std::has_single_bit(nodes);
+    const int halves = hands_over ? std::bit_width(nodes) - 1 : std::bit_width(nodes - 1);
+    return AddFluidHops(graph_, topology_, part, CrossingHops(topology_, part.hosts, op, algorithm),
+                        2 * halves + (hands_over ? 2 : 0), label_);
   }
 
   NetworkGraph* graph_;
@@ -46,18 +74,39 @@ class FluidRings {
   int label_;
 };
 
-std::vector<int> AddFluid(NetworkGraph* graph, const Topology& topology, Participants who, CollectiveKind kind,
-                          Bytes size, int label) {
-  const FluidRings rings(graph, topology, HostsPerNode(topology, who.hosts), size, label);
-  if (kind == CollectiveKind::kAllGather) {
-    rings.Between(&who, 1);
-    rings.Inside(&who);
-  } else {
-    rings.Inside(&who);
-    rings.Between(&who, kind == CollectiveKind::kAllReduce ? 2 : 1);
-    if (kind == CollectiveKind::kAllReduce) rings.Inside(&who);
+std::vector<int> AddFluid(NetworkGraph* graph, const Topology& topology, Participants who, const plan::Collective& op,
+                          c::Algorithm algorithm, int label) {
+  const Fluid fluid(graph, topology, HostsPerNode(topology, who.hosts), op.bytes, label);
+  if (op.kind == CollectiveKind::kAllGather) {
+    fluid.Between(&who, 1);
+    fluid.Inside(&who);
+    return who.begin;
   }
+  fluid.Inside(&who);
+  if (algorithm == c::Algorithm::kRing) fluid.Between(&who, op.kind == CollectiveKind::kAllReduce ? 2 : 1);
+  else fluid.Between(&who, algorithm);
+  if (op.kind == CollectiveKind::kAllReduce) fluid.Inside(&who);
   return who.begin;
+}
+
+c::StepList AllReduceSteps(c::Algorithm algorithm, int ranks, int per_node) {
+  switch (algorithm) {
+    case c::Algorithm::kTree:
+      return c::DoubleBinaryTreeAllReduce(ranks, kPieces);
+    case c::Algorithm::kHalvingDoubling:
+      return c::HalvingDoublingAllReduce(ranks);
+    case c::Algorithm::kRing:
+      break;
+  }
+  return c::HierarchicalAllReduce(ranks, per_node);
+}
+
+std::int64_t MessagesOf(CollectiveKind kind, c::Algorithm algorithm, int ranks) {
+  const std::int64_t n = ranks;
+  if (kind != CollectiveKind::kAllReduce) return (n - 1) * n;
+  if (algorithm == c::Algorithm::kTree) return 4 * (n - 1) * kPieces;
+  if (algorithm == c::Algorithm::kHalvingDoubling) return 2 * n * std::bit_width(static_cast<unsigned>(ranks));
+  return 2 * (n - 1) * n;
 }
 
 }  // namespace
@@ -75,28 +124,29 @@ int HostsPerNode(const Topology& topology, const std::vector<int>& hosts) {
 }
 
 std::vector<int> AddGroupCollective(NetworkGraph* graph, const Topology& topology, const Participants& who,
-                                    CollectiveKind kind, Bytes bytes, int label) {
+                                    const plan::Collective& op, c::Algorithm algorithm, int label) {
   const int ranks = static_cast<int>(who.hosts.size());
   const int per_node = HostsPerNode(topology, who.hosts);
+  if (op.kind != CollectiveKind::kAllReduce || per_node == ranks) algorithm = c::Algorithm::kRing;
   const auto add = [&](const c::StepList& list, Bytes size) { return AddSteps(graph, list, who, size, label); };
-  const int ring_steps = kind == CollectiveKind::kAllReduce ? 2 * (ranks - 1) : ranks - 1;
-  const bool too_many = std::int64_t{ring_steps} * ranks > kMostSteppedMessages;
-  switch (kind) {
+  const bool as_flows = MessagesOf(op.kind, algorithm, ranks) > kMostSteppedMessages ||
+                        (algorithm != c::Algorithm::kRing && per_node > 1);
+  switch (op.kind) {
     case CollectiveKind::kAllReduce:
-      if (too_many) return AddFluid(graph, topology, who, kind, bytes, label);
-      return add(c::HierarchicalAllReduce(ranks, per_node), bytes);
+      if (as_flows) return AddFluid(graph, topology, who, op, algorithm, label);
+      return add(AllReduceSteps(algorithm, ranks, per_node), op.bytes);
     case CollectiveKind::kReduceScatter:
-      if (too_many) return AddFluid(graph, topology, who, kind, bytes, label);
-      return add(c::HierarchicalReduceScatter(ranks, per_node), bytes);
+      if (as_flows) return AddFluid(graph, topology, who, op, algorithm, label);
+      return add(c::HierarchicalReduceScatter(ranks, per_node), op.bytes);
     case CollectiveKind::kAllGather:
-      if (too_many) return AddFluid(graph, topology, who, kind, bytes, label);
-      return add(c::HierarchicalAllGather(ranks, per_node), bytes);
+      if (as_flows) return AddFluid(graph, topology, who, op, algorithm, label);
+      return add(c::HierarchicalAllGather(ranks, per_node), op.bytes);
     case CollectiveKind::kBroadcast:
-      return add(c::ChainBroadcast(ranks, 8), bytes);
+      return add(c::ChainBroadcast(ranks, kPieces), op.bytes);
     case CollectiveKind::kAllToAll:
-      return add(c::PairwiseAllToAll(ranks), bytes * ranks);
+      return add(c::PairwiseAllToAll(ranks), op.bytes * ranks);
     case CollectiveKind::kRing:
-      return AddFluidRing(graph, topology, who, bytes * ranks, 1, label);
+      return AddFluidRing(graph, topology, who, op.bytes * ranks, 1, label);
   }
   ISO_CHECK(false);
   return {};

@@ -111,7 +111,7 @@ Played Play(const NetworkGraph& graph, const Topology& topology, EngineChoice en
 
 NetworkStep SimulateOnNetwork(const plan::Plan& plan, const StepCosts& costs, const Topology& topology,
                               std::vector<int> host_of_rank, const NetworkOptions& options,
-                              const TaskCollectives& inside) {
+                              const StepCollectives& inside) {
   if (host_of_rank.empty()) {
     host_of_rank.resize(plan.layout.World());
     std::iota(host_of_rank.begin(), host_of_rank.end(), 0);

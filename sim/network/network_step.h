@@ -34,10 +34,11 @@ struct NetworkStep {
 /// A step over a real network: Expand, played, every rank's time accounted for as sim::Simulate does it.
 ///
 /// host_of_rank  of each world rank; empty: rank r runs on host r
-/// inside        collectives of the tasks over groups that span nodes; without, tasks take what costs say
+/// inside        collectives of the tasks over groups that span nodes (without, tasks take what costs say), and how
+///               all-reduces go between nodes
 /// Requires  as Expand; Topology has a host for each rank
 NetworkStep SimulateOnNetwork(const plan::Plan& plan, const StepCosts& costs, const Topology& topology,
                               std::vector<int> host_of_rank, const NetworkOptions& options,
-                              const TaskCollectives& inside = {});
+                              const StepCollectives& inside = {});
 
 }  // namespace isochrone::sim::network

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "plan/collectives/algorithm.h"
@@ -17,11 +18,18 @@ struct TaskCollective {
   double begin = 0, end = 0, alone = 0;  // seconds
 };
 
-/// Those of each kind of task, ascending by begin; empty where nothing inside tasks leaves a node.
-struct TaskCollectives {
+/// What the network needs to know of a step's collectives beside its plan and costs.
+struct StepCollectives {
+  /// Those inside each kind of task, ascending by begin; empty where nothing inside tasks leaves a node.
   std::vector<std::vector<TaskCollective>> task;  // [slot * kPhases + phase], as StepCosts::task
   std::vector<std::vector<TaskCollective>> pair;  // as StepCosts::overlapped
 
+  /// How an all-reduce outside tasks goes between nodes; empty: by rings.
+  std::function<plan::collectives::Algorithm(const plan::Collective&)> algorithm;
+
+  plan::collectives::Algorithm AlgorithmOf(const plan::Collective& op) const {
+    return algorithm ? algorithm(op) : plan::collectives::Algorithm::kRing;
+  }
   /// Those of one kind of task.
   static const std::vector<TaskCollective>& At(const std::vector<std::vector<TaskCollective>>& all, std::size_t i) {
     static const std::vector<TaskCollective> none;

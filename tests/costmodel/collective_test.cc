@@ -5,6 +5,7 @@
 #include <ctime>
 
 #include "base/error.h"
+#include "costmodel/collective_algorithm.h"
 #include "costmodel/explain.h"
 
 using namespace isochrone;
@@ -104,8 +105,34 @@ TEST_CASE("a tree is chosen by the library's belief and priced by what its mean 
   // ring (138 us, 1.875 size / 25 GB/s) is chosen from 6 MB.
   CHECK(t({16, 8, 2, 1}, 4e6) == Approx(34e-6 + 4e6 / 20e9));
   CHECK(t({16, 8, 2, 1}, 8e6) == Approx(138e-6 + 1.875 * 8e6 / 25e9));
+  // (138 - 34) us / (1.85 / 20 GB/s - 1.875 / 25 GB/s) = 5.943 MB
+  const auto way = [&](double size, CollectiveKind kind = CollectiveKind::kAllReduce) {
+    return AlgorithmOf(profile, cluster, {16, 8, 2, 1}, kind, Bytes(size));
+  };
+  CHECK(way(5.94e6) == plan::collectives::Algorithm::kTree);
+  CHECK(way(5.95e6) == plan::collectives::Algorithm::kRing);
+  CHECK(way(1e3, CollectiveKind::kAllGather) == plan::collectives::Algorithm::kRing);
   // Four: 10 + 14 + 20 us and 1.5 size.
   CHECK(t({32, 8, 4, 1}, 4e6) == Approx(44e-6 + 1.5 * 4e6 / 20e9));
+}
+
+TEST_CASE("the algorithm of an all-reduce is the one that its price names, trees first and rings from some size on",
+          "[collective]") {
+  const CollectiveProfile profile = ReadCollectiveProfile(A100Cluster().node, kFolder);
+  for (const GroupShape& group : {GroupShape{32, 8, 4, 1}, GroupShape{512, 8, 64, 1}, GroupShape{16, 1, 16, 8}}) {
+    int switches = 0;
+    bool was_tree = true;
+    for (double size = 1024; size < 1e11; size *= 2) {
+      const auto terms = ExplainCollective(profile, A100Cluster(), group, CollectiveKind::kAllReduce, Bytes(size));
+      const bool tree = AlgorithmOf(profile, A100Cluster(), group, CollectiveKind::kAllReduce, Bytes(size)) ==
+                        plan::collectives::Algorithm::kTree;
+      CHECK(tree == (terms[0].name.find("tree") != std::string::npos));
+      switches += tree != was_tree;
+      was_tree = tree;
+    }
+    CHECK(switches == 1);
+    CHECK_FALSE(was_tree);
+  }
 }
 
 TEST_CASE("groups in one node do not see the NICs", "[collective]") {

@@ -28,7 +28,7 @@ inline const std::vector<EngineChoice> kAll = {EngineChoice::kUncontended, Engin
 
 /// Makespan, every rank's busy time and end, and every span as the event engine has them.
 inline void CheckEqual(const plan::Plan& p, const StepCosts& costs, const Topology& topology,
-                       const std::vector<EngineChoice>& engines, const TaskCollectives& inside = {}) {
+                       const std::vector<EngineChoice>& engines, const StepCollectives& inside = {}) {
   const StepResult expected = Simulate(p, costs, true);
   for (const EngineChoice engine : engines) {
     INFO("engine " << static_cast<int>(engine));

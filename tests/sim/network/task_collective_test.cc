@@ -35,8 +35,8 @@ TaskCollective AllReduceAt(double begin, double end) {
 }
 
 /// `list` in every kind of task.
-TaskCollectives InEveryTask(const plan::Plan& p, const std::vector<TaskCollective>& list) {
-  TaskCollectives inside;
+StepCollectives InEveryTask(const plan::Plan& p, const std::vector<TaskCollective>& list) {
+  StepCollectives inside;
   const plan::Placement& place = p.schedule.placement;
   inside.task.assign(static_cast<std::size_t>(place.ranks) * place.chunks * plan::kPhases, list);
   return inside;

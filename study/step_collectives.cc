@@ -1,8 +1,11 @@
-#include "study/task_collectives.h"
+#include "study/step_collectives.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
-#include <map>
+
+#include "costmodel/collective_algorithm.h"
+#include "costmodel/communication.h"
 
 namespace isochrone::study {
 
@@ -33,12 +36,19 @@ double NeededAt(const std::vector<plan::Op>& ops, const std::vector<costmodel::O
   return at;
 }
 
+using Shapes = std::array<plan::GroupShape, plan::kGroups>;
+
+Shapes ShapesOf(const plan::Layout& layout) {
+  Shapes shapes;
+  for (std::size_t g = 0; g < plan::kGroups; ++g) shapes[g] = plan::ShapeOf(layout, static_cast<plan::Group>(g));
+  return shapes;
+}
+
 class Finder {
  public:
-  Finder(const plan::Plan& plan, const Pricing& pricing, const costmodel::Costs& costs)
-      : plan_(plan), pricing_(pricing), costs_(costs) {
-    for (int g = 0; g < plan::kGroups; ++g)
-      crosses_[g] = plan::ShapeOf(plan.layout, static_cast<plan::Group>(g)).nodes > 1;
+  Finder(const plan::Plan& plan, const Pricing& pricing, const costmodel::Costs& costs, const Shapes& shapes,
+         const sim::network::StepCollectives& ways)
+      : plan_(plan), pricing_(pricing), costs_(costs), shapes_(shapes), ways_(ways) {
     for (std::size_t p = 0; p < plan.programs.size(); ++p)
       for (std::size_t phase = 0; phase < plan::kPhases; ++phase) passes_.push_back(PassOf(p, phase));
   }
@@ -80,8 +90,8 @@ class Finder {
     const double scale = unhidden > 0 ? pass.total / unhidden : 1;
     for (std::size_t i = 0; i < ops.size(); ++i) {
       const auto* collective = std::get_if<plan::Collective>(&ops[i].kind);
-      if (collective == nullptr || !crosses_[static_cast<std::size_t>(collective->group)]) continue;
-      TaskCollective c{.stream = ops[i].stream, .op = *collective};
+      if (collective == nullptr || shapes_[static_cast<std::size_t>(collective->group)].nodes < 2) continue;
+      TaskCollective c{.stream = ops[i].stream, .op = *collective, .algorithm = ways_.AlgorithmOf(*collective)};
       c.begin = scale * spans[i].start;
       c.end = std::min(pass.total, scale * NeededAt(ops, spans, i));
       c.alone = spans[i].end - spans[i].start;
@@ -131,16 +141,22 @@ class Finder {
   const plan::Plan& plan_;
   const Pricing& pricing_;
   const costmodel::Costs& costs_;
-  std::array<bool, plan::kGroups> crosses_{};
+  const Shapes& shapes_;
+  const sim::network::StepCollectives& ways_;
   std::vector<PassCollectives> passes_;  // [program * kPhases + phase]
 };
 
 }  // namespace
 
-sim::network::TaskCollectives TaskCollectivesOf(const plan::Plan& plan, const Pricing& pricing,
-                                                const costmodel::Costs& costs) {
-  const Finder finder(plan, pricing, costs);
-  sim::network::TaskCollectives found;
+sim::network::StepCollectives StepCollectivesOf(const plan::Cluster& cluster, const plan::Plan& plan,
+                                                const Pricing& pricing, const costmodel::Costs& costs) {
+  sim::network::StepCollectives found;
+  const Shapes shapes = ShapesOf(plan.layout);
+  const auto profile = costmodel::CollectiveProfileOf(cluster.node);
+  found.algorithm = [&cluster, shapes, profile](const plan::Collective& op) {
+    return costmodel::AlgorithmOf(*profile, cluster, shapes[static_cast<std::size_t>(op.group)], op.kind, op.bytes);
+  };
+  const Finder finder(plan, pricing, costs, shapes, found);
   if (finder.None()) return found;
   const plan::Placement& place = plan.schedule.placement;
   for (int rank = 0; rank < place.ranks; ++rank)
