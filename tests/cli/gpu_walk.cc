@@ -30,11 +30,16 @@ plan::Scenario Float(bool llama) {
 
 std::vector<Way> Ways(int gpus) {
   std::vector<Way> ways;
-  const auto add = [&](const std::string& name, bool llama, const std::function<void(plan::Strategy&)>& change) {
-    plan::Scenario s = Float(llama);
+  using Change = std::function<void(plan::Strategy&)>;
+  const auto consider = [&](const std::string& name, plan::Scenario s, const Change& change) {
     change(s.strategy);
     if (GpusOf(s) <= gpus) ways.push_back({name, s});
   };
+  const auto add = [&](const std::string& name, bool llama, const Change& change) {
+    consider(name, Float(llama), change);
+  };
+  plan::Scenario experts = Float(false);
+  experts.model.moe = plan::MoeSpec{.experts = 4, .topk = 2, .ffn = 16};
   using plan::ScheduleKind;
   const auto schedule = [](ScheduleKind kind, int chunks) {
     return [=](plan::Strategy& y) { y.pipeline = 2, y.schedule = kind, y.chunks_per_rank = chunks; };
@@ -44,6 +49,11 @@ std::vector<Way> Ways(int gpus) {
   add("GPT, all recomputed", false, [](plan::Strategy& y) { y.recompute = plan::Recompute::kFull; });
   add("GPT in bf16", false, [](plan::Strategy& y) { y.precision = Dtype::kBf16; });
   add("GPT in fp16", false, [](plan::Strategy& y) { y.precision = Dtype::kFp16; });
+  consider("four experts", experts, [](plan::Strategy&) {});
+  consider("four experts on 2 GPUs", experts, [](plan::Strategy& y) { y.data = y.expert = 2; });
+  add("context 2, ring", false, [](plan::Strategy& y) { y.context = 2; });
+  add("data 2 with ZeRO-3", false,
+      [](plan::Strategy& y) { y.data = 2, y.optimizer_sharding = plan::Sharding::kZero3, y.overlap_data = true; });
   add("tensor 2 with sequence parallelism", false, [](plan::Strategy& y) { y.tensor = 2, y.sequence_parallel = true; });
   add("data 2 with ZeRO-1", false,
       [](plan::Strategy& y) { y.data = 2, y.optimizer_sharding = plan::Sharding::kZero1, y.overlap_data = true; });
