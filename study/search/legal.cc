@@ -103,15 +103,18 @@ void SetStepKeys(const StepKeys& keys, Strategy& s) {
   s.overlap_parameter_gather = keys.overlap_parameter_gather;
 }
 
-StepKeys EffectOfStep(const Strategy& s) {
+StepKeys EffectOfStep(const plan::Scenario& scenario) {
+  const Strategy& s = scenario.strategy;
   StepKeys effect = StepKeysOf(s);
-  const bool alone = Replicas(s) == 1, every = plan::ReducesEveryMicrobatch(s);
+  const bool one = Replicas(s) == 1, every = plan::ReducesEveryMicrobatch(s);
+  const bool experts_too = !scenario.model.moe || s.tensor * s.context * s.data == s.expert * s.expert_tensor;
+  const bool alone = one && experts_too;  // nobody shares anything
   Sharding& sharding = effect.optimizer_sharding;
   if (sharding == Sharding::kZero2 && !every) sharding = Sharding::kZero1;
   // DeepSpeed takes another path through its code with ZeRO, even where there is nothing to share.
   if (sharding == Sharding::kZero1 && alone && s.framework != "megatron_deepspeed") sharding = Sharding::kNone;
   effect.zero2_reduce_every_microbatch = false;  // said by the sharding
-  if (alone) effect.overlap_data = false;
+  if (one) effect.overlap_data = false;
   if (alone || sharding == Sharding::kNone) effect.overlap_parameter_gather = false;
   if (sharding == Sharding::kNone || effect.shard_group == Replicas(s)) effect.shard_group = 0;
   return effect;

@@ -55,7 +55,7 @@ bool Worker::EnterPart(std::int64_t part) {
   for (int i = 0; i < walk_->combinations; ++i) {
     SetAxes(*walk_->axes, walk_->step, walk_->axes->size(), i, scenario_);
     if (!LegalStep(scenario_)) continue;
-    const Step step{i, StepKeysOf(scenario_.strategy), EffectOfStep(scenario_.strategy)};
+    const Step step{i, StepKeysOf(scenario_.strategy), EffectOfStep(scenario_)};
     const auto same = [&](const Step& earlier) { return earlier.effect == step.effect; };
     if (std::none_of(steps_.begin(), steps_.end(), same)) steps_.push_back(step);
   }
