@@ -27,6 +27,8 @@ struct Rank {  // one pipeline rank's parameters
   double tied_table = 0;  // of a table whose copy another rank holds
 };
 
+bool CopiesDense(const Layout& l) { return l.dp * l.cp > 1; }
+
 bool Shards(const Strategy& s) { return s.optimizer_sharding != Sharding::kNone; }
 
 CollectiveKind ReductionOf(const Strategy& s) {
@@ -73,7 +75,7 @@ void AddBuckets(const Strategy& s, Plan& plan, int rank, int chunk, const SlotPa
   const int last = LastTask(plan.schedule, rank, chunk, true);
   const int buckets = BucketsOf(plan.layout, parameters.dense);
   std::vector<Op> bucket;  // all are alike
-  if (parameters.dense > 0)
+  if (parameters.dense > 0 && CopiesDense(plan.layout))
     Reductions(s, plan.layout, parameters.dense / buckets, [&](Op op) { bucket.push_back(std::move(op)); });
   for (int b = 0; b < buckets; ++b) {
     for (const Op& op : bucket)
@@ -90,7 +92,7 @@ void AddGathers(Plan& plan, int rank, int chunk, const SlotParameters& parameter
   const int first = FirstForward(plan.schedule, rank, chunk);
   for (const auto& [group, n] :
        {std::pair{Group::kShard, parameters.dense}, std::pair{Group::kExpertData, parameters.expert}}) {
-    if (n <= 0) continue;
+    if (n <= 0 || (group == Group::kShard && !CopiesDense(plan.layout))) continue;
     const int buckets = BucketsOf(plan.layout, n);
     const Op op = DataOp("parameters", CollectiveKind::kAllGather, group, n / buckets, dtype);
     for (int b = 0; b < buckets; ++b) {
@@ -203,7 +205,7 @@ void AddEpilogue(const Scenario& scenario, Plan& plan, int rank, const Rank& min
                          s.gradient_dtype));
   }
   if (!s.overlap_data && !ReducesEveryMicrobatch(s)) {
-    if (mine.dense > 0 && layout.dp * layout.cp > 1) {
+    if (mine.dense > 0 && CopiesDense(layout)) {
       Reductions(s, layout, mine.dense, [&](Op op) { ops.push_back(std::move(op)); });
     }
     if (mine.expert > 0 && layout.Edp() > 1) {
@@ -231,7 +233,8 @@ void AddEpilogue(const Scenario& scenario, Plan& plan, int rank, const Rank& min
 /// buckets as their gradients are ready.
 void AddSideTasks(const Strategy& s, Plan& plan, int rank, const std::vector<SlotParameters>& slots,
                   Dtype parameter_dtype) {
-  const bool several = plan.layout.dp * plan.layout.cp > 1;
+  const bool several =
+      CopiesDense(plan.layout) || plan.layout.Edp() > 1;  // experts also where dense layers have one copy
   if (!several || s.optimizer_sharding == Sharding::kZero3) return;
   const std::size_t mine = plan.side.size();  // those of other ranks stand before
   const int chunks = static_cast<int>(slots.size());

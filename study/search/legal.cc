@@ -114,7 +114,7 @@ StepKeys EffectOfStep(const plan::Scenario& scenario) {
   // DeepSpeed takes another path through its code with ZeRO, even where there is nothing to share.
   if (sharding == Sharding::kZero1 && alone && s.framework != "megatron_deepspeed") sharding = Sharding::kNone;
   effect.zero2_reduce_every_microbatch = false;  // said by the sharding
-  if (one) effect.overlap_data = false;
+  if (alone) effect.overlap_data = false;
   if (alone || sharding == Sharding::kNone) effect.overlap_parameter_gather = false;
   if (sharding == Sharding::kNone || effect.shard_group == Replicas(s)) effect.shard_group = 0;
   return effect;

@@ -31,8 +31,7 @@ StepKeys StepKeysOf(const plan::Strategy& strategy);
 void SetStepKeys(const StepKeys& keys, plan::Strategy& strategy);
 
 /// What the step keys amount to in this layout: of combinations with one effect all but the first repeat it. ZeRO-2
-/// that reduces once a step is ZeRO-1, a shard group of all replicas is none, and so on. With one replica overlap_data
-/// is no choice: a plan then has no reduction beside the backward pass.
+/// that reduces once a step is ZeRO-1, a shard group of all replicas is none, and so on.
 StepKeys EffectOfStep(const plan::Scenario& scenario);
 
 /// True where a key has no effect here (say, sequence parallelism with one tensor rank) and is not at the value that

@@ -211,6 +211,27 @@ Plan Pipelined(ScheduleKind kind, const Strategy& from = {}) {
 
 }  // namespace
 
+TEST_CASE("experts that tensor ranks hold copies of are reduced and gathered where dense layers have one copy",
+          "[state]") {
+  Strategy strategy;
+  strategy.tensor = 4;
+  Scenario s = Llama(strategy);
+  s.model.moe.emplace();
+  s.model.moe->experts = 8, s.model.moe->topk = 2, s.model.moe->ffn = 11008;
+  s.strategy.optimizer_sharding = Sharding::kZero1;
+  for (const bool beside : {false, true}) {
+    s.strategy.overlap_data = s.strategy.overlap_parameter_gather = beside;
+    const Plan plan = BuildPlan(s);
+    REQUIRE(plan.layout.Edp() == 4);
+    std::vector<Op> ops = plan.epilogue[0];
+    for (const SideTask& task : plan.side) ops.push_back(task.op);
+    CHECK(Count(ops, CollectiveKind::kReduceScatter, Group::kExpertData) == 1);
+    CHECK(Count(ops, CollectiveKind::kAllGather, Group::kExpertData) >= 1);
+    CHECK(Count(ops, CollectiveKind::kReduceScatter, Group::kDataContext) == 0);
+    CHECK(Count(ops, CollectiveKind::kAllGather, Group::kShard) == 0);
+  }
+}
+
 TEST_CASE("the two copies of a bidirectional schedule's stages reduce their gradients together", "[state]") {
   const Plan both_ways = Pipelined(ScheduleKind::kDualPipe);
   for (const std::vector<Op>& ops : both_ways.epilogue) {
