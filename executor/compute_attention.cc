@@ -39,9 +39,7 @@ void ComputeAttention(const plan::Attention& a, const Operands<T>& o) {
   const T scale = static_cast<T>(1 / std::sqrt(static_cast<double>(a.qk_dim)));
   const Index key_at = heads.KeyAt(), value_at = heads.ValueAt();
   const Index tile = kernels::AttentionWorkspace<T>(whole), row = a.queries * a.heads;
-  const Memory::Handle workspace =
-      o.memory->Allocate(plan::BufferKind::kWorkspace,
-                         static_cast<std::size_t>(o.workers->PartsOf(a.batch, 1) * tile) * sizeof(T), "attention");
+  const Memory::Handle workspace = o.Workspace(o.workers->PartsOf(a.batch, 1) * tile);
   const bool forward = a.pass == plan::Pass::kForward;
   o.workers->Split(a.batch, 1, [&](Index begin, Index end, int part) {
     kernels::AttentionShape shape = whole;

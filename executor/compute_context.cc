@@ -50,9 +50,7 @@ class ContextAttention {
     return AreaOf(*o_.op, *all.model, *all.strategy, all.positions, o_.rows.context_rank);
   }
   Memory::Handle WorkspaceOf(const kernels::AttentionShape& shape) const {
-    return o_.memory->Allocate(plan::BufferKind::kWorkspace,
-                               static_cast<std::size_t>(kernels::AttentionWorkspace<T>(shape)) * sizeof(T),
-                               "attention");
+    return o_.Workspace(kernels::AttentionWorkspace<T>(shape));
   }
 
   void Forward(bool ring) const {
@@ -101,8 +99,7 @@ class ContextAttention {
 
   Memory::Handle Copied(const T* qkv) const {
     const Index width = heads_.PackedKeys(), rows = a_.batch * S_;
-    Memory::Handle copy = o_.memory->Allocate(plan::BufferKind::kWorkspace,
-                                              static_cast<std::size_t>(rows * width) * sizeof(T), "own keys");
+    Memory::Handle copy = o_.Workspace(rows * width);
     CopyColumns<T>(rows, width, qkv + heads_.KeyAt(), packed_, copy->As<T>(), width);
     return copy;
   }

@@ -12,11 +12,6 @@
 namespace isochrone::executor {
 namespace {
 
-template <class T>
-Memory::Handle Workspace(const Operands<T>& o, Index elements) {
-  return o.memory->Allocate(plan::BufferKind::kWorkspace, static_cast<std::size_t>(elements) * sizeof(T), o.op->name);
-}
-
 /// Rows of one run after another, from the order of arrival to that of experts; `back`: the reverse.
 template <class T>
 void Sort(const Routing& r, Index columns, bool back, const T* from, T* to) {
@@ -69,7 +64,7 @@ void ActivateBackward(plan::ElementwiseKind kind, Index rows, Index width, const
 template <class T>
 void ComputeRoute(const plan::Route& route, const Operands<T>& o) {
   const bool renormalise = route.topk > 1;
-  const Memory::Handle probabilities = Workspace<T>(o, route.tokens * route.experts);
+  const Memory::Handle probabilities = o.Workspace(route.tokens * route.experts);
   T* p = probabilities->As<T>();
   if (route.pass == plan::Pass::kForward) {
     auto* chosen = static_cast<std::int32_t*>(o.out.at(1));
@@ -77,7 +72,7 @@ void ComputeRoute(const plan::Route& route, const Operands<T>& o) {
     kernels::RouteChosen<T>(route.tokens, route.experts, route.topk, renormalise, o.In(0), chosen, p, o.Out(0));
     return;
   }
-  const Memory::Handle weights = Workspace<T>(o, route.tokens * route.topk);
+  const Memory::Handle weights = o.Workspace(route.tokens * route.topk);
   kernels::RouteChosen<T>(route.tokens, route.experts, route.topk, renormalise, o.In(1), o.Ids(2), p, weights->As<T>());
   kernels::RouteTopKBackward<T>(route.tokens, route.experts, route.topk, renormalise, p, o.Ids(2), weights->As<T>(),
                                 o.In(0), o.Out(0));
@@ -127,7 +122,7 @@ void ComputeWeightedActivation(const plan::Elementwise& e, const Operands<T>& o)
     return ScaleRows<T>(rows, width, o.In(1), o.Out(0), o.Out(0));
   }
   const T *dy = o.In(0), *x = o.In(1), *weights = o.In(2);
-  const Memory::Handle workspace = Workspace<T>(o, rows * width);
+  const Memory::Handle workspace = o.Workspace(rows * width);
   T* y = workspace->As<T>();
   Activate<T>(e.kind, rows, width, x, y);
   RowProducts<T>(rows, width, y, dy, o.Out(1));

@@ -14,11 +14,6 @@ namespace isochrone::executor {
 namespace {
 
 template <class T>
-Memory::Handle Workspace(const Operands<T>& o, Index elements) {
-  return o.memory->Allocate(plan::BufferKind::kWorkspace, static_cast<std::size_t>(elements) * sizeof(T), o.op->name);
-}
-
-template <class T>
 void Zero(Index n, T* x) {
   std::memset(x, 0, static_cast<std::size_t>(n) * sizeof(T));
 }
@@ -57,11 +52,11 @@ class Scanned {
                .chunk = std::min<Index>(s.chunk, s.length),
                .x_pitch = width_,
                .bc_pitch = width_},
-        raw_(Workspace(o, Tokens() * s.heads)),
-        step_(Workspace(o, Tokens() * s.heads)),
-        decay_(Workspace(o, s.heads)),
-        states_(Workspace(o, s.batch * s.heads * (shape_.Chunks() + 1) * s.state * s.head_dim)),
-        tiles_(Workspace(o, kernels::SsdWorkspace(shape_))) {
+        raw_(o.Workspace(Tokens() * s.heads)),
+        step_(o.Workspace(Tokens() * s.heads)),
+        decay_(o.Workspace(s.heads)),
+        states_(o.Workspace(s.batch * s.heads * (shape_.Chunks() + 1) * s.state * s.head_dim)),
+        tiles_(o.Workspace(kernels::SsdWorkspace(shape_))) {
     CopyColumns<T>(Tokens(), s.heads, o.In(first + 1) + StepAt(), pitch_, raw_->As<T>(), s.heads);
     kernels::Activate<T>(kernels::Activation::kSoftplus, Tokens(), s.heads, raw_->As<T>(), o.In(first + 4),
                          step_->As<T>());
@@ -76,9 +71,9 @@ class Scanned {
 
   void Backward() {
     const Index heads = shape_.heads;
-    const Memory::Handle out = Workspace(o_, Tokens() * heads * shape_.head_size);
+    const Memory::Handle out = o_.Workspace(Tokens() * heads * shape_.head_size);
     Forward(out->As<T>());  // leaves the states between chunks
-    const Memory::Handle dstep = Workspace(o_, Tokens() * heads), ddecay = Workspace(o_, heads);
+    const Memory::Handle dstep = o_.Workspace(Tokens() * heads), ddecay = o_.Workspace(heads);
     Zero(heads, ddecay->As<T>());
     const T* x = o_.In(first_);
     T *dx = o_.Out(0), *decay = decay_->As<T>(), *raw = raw_->As<T>();
@@ -126,14 +121,14 @@ void ComputeCausalConvolution(const plan::Convolution& c, const Operands<T>& o) 
                                        .taps = taps,
                                        .pitch = o.InBuffer(first).shape.back()};
   const T* x = o.In(first) + InnerWidth(o);
-  const Memory::Handle turned = Workspace(o, weights);
+  const Memory::Handle turned = o.Workspace(weights);
   Turn(c.channels_in, taps, o.In(first + 1), turned->As<T>());
   if (forward) {
     kernels::CausalConv<T>(shape, x, turned->As<T>(), o.In(2), nullptr, o.Out(0));
     return kernels::Activate<T>(kernels::Activation::kSilu, tokens, c.channels_in, o.Out(0), nullptr, o.Out(0));
   }
-  const Memory::Handle summed = Workspace(o, tokens * c.channels_in), dturned = Workspace(o, weights),
-                       dweight = Workspace(o, weights);
+  const Memory::Handle summed = o.Workspace(tokens * c.channels_in), dturned = o.Workspace(weights),
+                       dweight = o.Workspace(weights);
   T* d = summed->As<T>();
   kernels::CausalConv<T>(shape, x, turned->As<T>(), o.In(3), nullptr, d);
   kernels::ActivateBackward<T>(kernels::Activation::kSilu, tokens, c.channels_in, d, nullptr, o.In(0), d);

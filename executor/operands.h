@@ -53,6 +53,10 @@ struct Operands {
   const plan::Buffer& OutBuffer(std::size_t i) const {
     return program->buffers[static_cast<std::size_t>(op->out.at(i))];
   }
+  /// Memory of a kernel's own for the time of this op.
+  Memory::Handle Workspace(Index elements) const {
+    return memory->Allocate(plan::BufferKind::kWorkspace, static_cast<std::size_t>(elements) * sizeof(T), op->name);
+  }
 };
 
 inline constexpr double kNormEpsilon = 1e-5;  // as PyTorch and Megatron-LM default to
@@ -115,11 +119,9 @@ template <class T, std::size_t N, class Body>
 void SplitSums(const Operands<T>& o, Index rows, Index width, const std::array<T*, N>& sums, Body body) {
   const Index least = LeastRows(width), of_all = static_cast<Index>(N) * width;
   const Index apart = (o.workers->PartsOf(rows, least) - 1) * of_all;
-  const std::size_t bytes = static_cast<std::size_t>(apart) * sizeof(T);
-  const Memory::Handle block =
-      apart > 0 ? o.memory->Allocate(plan::BufferKind::kWorkspace, bytes, o.op->name) : Memory::Handle();
+  const Memory::Handle block = apart > 0 ? o.Workspace(apart) : Memory::Handle();
   T* others = apart > 0 ? block->template As<T>() : nullptr;
-  if (apart > 0) std::memset(others, 0, bytes);
+  if (apart > 0) std::memset(others, 0, static_cast<std::size_t>(apart) * sizeof(T));
   o.workers->Split(rows, least, [&](Index begin, Index end, int part) {
     std::array<T*, N> mine = sums;
     for (std::size_t i = 0; part > 0 && i < N; ++i)
