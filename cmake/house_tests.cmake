@@ -1,7 +1,7 @@
 # Tests of the house itself: who includes whom, sources that no target builds, words that must not appear, format, fresh pages.
 function(iso_house_test name)
   add_test(NAME "house: ${name}" COMMAND ${ARGN} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set_tests_properties("house: ${name}" PROPERTIES LABELS house SKIP_RETURN_CODE 77 TIMEOUT 600)
+  set_tests_properties("house: ${name}" PROPERTIES LABELS house SKIP_RETURN_CODE 77 TIMEOUT 1200)
 endfunction()
 
 set(house ${PROJECT_SOURCE_DIR}/tests/house)
