@@ -8,7 +8,8 @@ namespace isochrone::costmodel {
 /// How a kernel that streams through memory was priced.
 struct StreamPrice {
   Seconds total;
-  Seconds memory, launch;  // total = memory + launch
+  Seconds memory, launch;
+  Seconds random;  // drawing random numbers, beside the memory; total = max(memory, random) + launch
   Bytes traffic;
   BytesPerSecond bandwidth;  // reached
   int kernels = 1;
@@ -17,8 +18,12 @@ struct StreamPrice {
 /// Time of kernels bound by memory: traffic over the bandwidth that this kind of kernel reaches, and a floor for each
 /// kernel, so that the bandwidth seen by a small kernel falls as bytes / (bytes + launch · bandwidth).
 ///
-///   t = traffic / (f · data-sheet bandwidth) + kernels · launch
+///   t = max(traffic / (f · data-sheet bandwidth), numbers / (r · multiprocessors · boost clock)) + kernels · launch
 ///
+/// numbers  random ones that dropout draws, one an element
+/// r        1.56 a cycle and multiprocessor: Philox-4x32-10 of PyTorch's dropout, which took 4.2 ms for 10⁹ elements in
+///          fp16 on A100 where its memory traffic alone takes about 3 ms (github.com/flagos-ai/FlagGems/pull/85, a
+///          benchmark of 952 GB/s read and written; arXiv 2410.07531 on what bounds it)
 /// f        fitted per kind: maps, row reductions, scattered rows, multi-tensor updates
 /// traffic  what must be read and written once, per op:
 ///   softmax          T = rows · columns elements. Fused forward 2 T (causal: only the visible half is read: 1.5 T),

@@ -43,10 +43,14 @@ std::vector<Term> TermsOf(const AttentionPrice& p, const Source& source) {
 }
 
 std::vector<Term> TermsOf(const StreamPrice& p, const Source& source) {
-  return {{"memory", "traffic / bandwidth",
-           "traffic = " + HumanBytes(p.traffic) + ", bandwidth = " + HumanScaled(p.bandwidth.value, "B/s"), p.memory,
-           source},
-          Launch(p.launch, p.kernels, source)};
+  const std::string traffic =
+      "traffic = " + HumanBytes(p.traffic) + ", bandwidth = " + HumanScaled(p.bandwidth.value, "B/s");
+  if (p.random > p.memory) {
+    return {{"random numbers", "max(traffic / bandwidth, numbers / rate)",
+             "memory " + HumanTime(p.memory) + " (" + traffic + "), random " + HumanTime(p.random), p.random, source},
+            Launch(p.launch, p.kernels, source)};
+  }
+  return {{"memory", "traffic / bandwidth", traffic, p.memory, source}, Launch(p.launch, p.kernels, source)};
 }
 
 std::vector<Term> TermsOf(const MixedPrice& p, const Source& source) {

@@ -129,6 +129,7 @@ struct Elementwise {
   std::int64_t rows = 0, columns = 0;  // of the result
   Bytes read, written;
   double flops_per_element = 1;
+  bool draws = false;  // a random number for each element of the result
   bool operator==(const Elementwise&) const = default;
 };
 

@@ -234,7 +234,8 @@ int Tape::DropoutAdd(const std::string& name, int x, int residual, int bias) {
                  .columns = At(y).shape.back(),
                  .read = 2 * size,
                  .written = size + mask_size,
-                 .flops_per_element = 4};
+                 .flops_per_element = 4,
+                 .draws = drops};
   std::vector<int> in = {x}, out = {y};
   if (bias >= 0) in.push_back(bias);
   in.push_back(residual);
@@ -248,6 +249,7 @@ int Tape::DropoutAdd(const std::string& name, int x, int residual, int bias) {
       back.pass = Pass::kBackward;
       back.read = size + mask_size;
       back.written = size;
+      back.draws = false;
       EmitInputGradient({.name = name, .kind = back, .in = {g.of_output, mask}, .out = {dx}, .after = {}});
     }
     if (bias >= 0) EmitBiasGradient(name, dx, bias);
@@ -265,13 +267,15 @@ int Tape::Dropout(const std::string& name, int x) {
                  .rows = static_cast<std::int64_t>(At(x).Elements() / static_cast<double>(At(x).shape.back())),
                  .columns = At(x).shape.back(),
                  .read = size,
-                 .written = size + At(mask).Size()};
+                 .written = size + At(mask).Size(),
+                 .draws = true};
   Record({.name = name, .kind = op, .in = {x}, .out = {y, mask}, .after = {}}, [=, this](Gradient g) {
     const int dx = NewGradient(x, "." + name);
     Elementwise back = op;
     back.pass = Pass::kBackward;
     back.read = op.written;
     back.written = op.read;
+    back.draws = false;
     EmitInputGradient({.name = name, .kind = back, .in = {g.of_output, mask}, .out = {dx}, .after = {}});
     AddGradient(x, dx);
   });

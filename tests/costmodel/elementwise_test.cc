@@ -28,6 +28,18 @@ TEST_CASE("a map costs its bytes over the bandwidth reached, and never less than
   CHECK(Price(op, curve).total == Seconds(4e-6));
 }
 
+TEST_CASE("dropout takes as long as its random numbers where they outlast its bytes", "[elementwise]") {
+  plan::Elementwise op;
+  op.rows = 1'000'000, op.columns = 156;  // 1.56 numbers a cycle, 100 multiprocessors, 1 GHz: 1 ms
+  op.read = op.written = Bytes(3e8);
+  CHECK(Price(op).total.value == Approx(0.6e-3).epsilon(1e-3));
+  op.draws = true;
+  CHECK(Price(op).total.value == Approx(1e-3).epsilon(1e-3));
+  CHECK(Price(op).memory.value == Approx(0.6e-3));
+  op.read = Bytes(3e9);
+  CHECK(Price(op).total.value == Approx(3.3e-3).epsilon(1e-3));
+}
+
 TEST_CASE("a fused causal softmax reads half; an unfused one makes several passes", "[elementwise]") {
   plan::Softmax op;
   op.rows = 1 << 16, op.columns = 2048;

@@ -58,6 +58,26 @@ double Held(const Scenario& s, const Blocks& blocks) {
 
 }  // namespace
 
+TEST_CASE("dropout draws its numbers going forward, and again where a layer is recomputed", "[program]") {
+  Model model = Small();
+  model.dropout = 0.1;
+  Strategy strategy = Degrees(1, false, 1, 1, 1);
+  strategy.attention = AttentionForm::kUnfused;
+  strategy.recompute = Recompute::kFull;
+  const Scenario scenario = Of(model, strategy);
+  const ProgramTable table = BuildPrograms(scenario);
+  const LayerProgram& layer = table.programs[static_cast<std::size_t>(table.layer.front()[0])];
+  const auto draws = [&](Phase phase) {
+    return std::count_if(layer.Ops(phase).begin(), layer.Ops(phase).end(), [](const Op& op) {
+      const auto* e = std::get_if<Elementwise>(&op.kind);
+      return e && e->draws;
+    });
+  };
+  CHECK(draws(Phase::kForward) == 3);  // attention's probabilities and both branches
+  CHECK(draws(Phase::kRecompute) == draws(Phase::kForward));
+  CHECK(draws(Phase::kBackward) == 0);
+}
+
 TEST_CASE("every layer's program runs, and holds the parameters of the closed form, at any degree", "[program]") {
   for (const auto& [name, model] : Models()) {
     for (int tp : {1, 2, 4}) {
