@@ -65,6 +65,13 @@ function(iso_vectorise name)
   target_compile_options(iso_${name} PRIVATE -O3 -fopenmp-simd -fno-math-errno -fno-trapping-math -ffp-contract=fast)
 endfunction()
 
+# Rooms that read words and print them, where -O1 compiles in three quarters of -O2's time and nobody waits for the rest.
+function(iso_prints)
+  foreach(name ${ARGN})
+    target_compile_options(iso_${name} PRIVATE $<$<CONFIG:Release>:-O1>)
+  endforeach()
+endfunction()
+
 function(iso_program target folder)
   cmake_parse_arguments(ARG "" "" "LINKS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cc)
