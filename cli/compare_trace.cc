@@ -99,10 +99,7 @@ void CompareWithTrace(const std::string& scenario, const std::string& trace_path
   const study::KernelMap map = study::ReadKernelMap(map_path);
   const study::KernelTrace trace = ReadKernelTrace(trace_path);
   const study::Prediction prediction = study::Predict(plan::ReadScenario(scenario));
-  std::vector<study::PredictedOperation> operations;
-  for (const study::OperationLine& line : prediction.operations)
-    operations.push_back({line.program + " " + line.name + " " + plan::NameOf(line.phase), line.Total()});
-  const study::TraceComparison c = study::CompareTrace(trace, map, operations);
+  const study::TraceComparison c = study::CompareTrace(trace, map, study::OperationsOf(prediction));
   const auto json = [&] { return JsonText(c, prediction, trace, map_path); };
   Save(how, scenario, json);
   if (how.json) std::fputs(json().c_str(), stdout);

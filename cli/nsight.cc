@@ -80,6 +80,7 @@ study::KernelTrace ReadKernelTrace(const std::string& path) {
   if (!file.read(start.data(), static_cast<std::streamsize>(start.size())))
     throw Error(path, "cannot be read as a trace", "give what a profiler exported");
   if (start.rfind("SQLite format 3", 0) == 0) return ReadNsight(path);
+  if (start.rfind("\x1f\x8b", 0) == 0) throw Error(path, "is compressed", "unpack it: gunzip " + path);
   const char first = start[std::min(start.find_first_not_of(" \t\r\n"), start.size() - 1)];
   return first == '{' || first == '[' ? study::ReadKineto(path) : study::ReadKernelTable(path);
 }

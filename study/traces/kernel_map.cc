@@ -50,7 +50,8 @@ class Takers {
   std::map<std::string, std::vector<bool>> known_;
 };
 
-/// The ranges of a thread that are open at a moment; asked about in the order of time.
+/// The ranges of a thread that are open at a moment, which includes the one that begins then and not the one that ends;
+/// asked about in the order of time.
 class OpenRanges {
  public:
   explicit OpenRanges(const KernelTrace& trace) {
@@ -62,9 +63,9 @@ class OpenRanges {
   }
   const std::vector<const TracedRange*>& At(std::int64_t id, double time) {
     Thread& t = threads_[id];
-    std::erase_if(t.open, [&](const TracedRange* r) { return r->end < time; });
+    std::erase_if(t.open, [&](const TracedRange* r) { return r->end <= time; });
     for (; t.next < t.ranges.size() && t.ranges[t.next]->start <= time; ++t.next) {
-      if (t.ranges[t.next]->end >= time) t.open.push_back(t.ranges[t.next]);
+      if (t.ranges[t.next]->end > time) t.open.push_back(t.ranges[t.next]);
     }
     return t.open;
   }
@@ -126,9 +127,11 @@ std::vector<const TracedKernel*> KernelsOfSteps(const KernelTrace& trace, const 
   std::vector<const TracedKernel*> kernels;
   double first = HUGE_VAL, last = -HUGE_VAL;
   for (const TracedKernel& k : trace.kernels) {
-    const bool counts = steps.empty() || std::any_of(steps.begin(), steps.end(), [&](const TracedRange& s) {
-                          return MomentOf(k) >= s.start && MomentOf(k) < s.end;
-                        });
+    const bool counts =
+        steps.empty() || std::any_of(steps.begin(), steps.end(), [&](const TracedRange& s) {
+          const bool within = MomentOf(k) >= s.start && MomentOf(k) < s.end;
+          return within && k.name != s.name;  // where operators count, a step's own time is no operator's
+        });
     if (k.device != device || !counts) continue;
     first = std::min(first, k.start);
     last = std::max(last, k.start + k.seconds);
@@ -165,6 +168,13 @@ KernelMap ReadKernelMap(const std::string& path) {
                           .operations = Expressions(group, "operations")});
   }
   return map;
+}
+
+std::vector<PredictedOperation> OperationsOf(const Prediction& prediction) {
+  std::vector<PredictedOperation> operations;
+  for (const OperationLine& line : prediction.operations)
+    operations.push_back({line.program + " " + line.name + " " + plan::NameOf(line.phase), line.Total()});
+  return operations;
 }
 
 TraceComparison CompareTrace(const KernelTrace& trace, const KernelMap& map,

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "study/predict.h"
 #include "study/traces/kernel_trace.h"
 
 namespace isochrone::study {
@@ -42,6 +43,9 @@ struct PredictedOperation {
   std::string text;
   double seconds = 0;
 };
+
+/// The ops of a predicted step.
+std::vector<PredictedOperation> OperationsOf(const Prediction& prediction);
 
 struct GroupTimes {
   std::string name;

@@ -18,9 +18,27 @@ constexpr std::size_t kMostBytes = std::size_t{4} << 30;
 constexpr double kMicro = 1e-6;
 
 // Categories, as Kineto writes them now and as it did before 2022.
-const std::set<std::string> kDevice = {"kernel", "gpu_memcpy", "gpu_memset", "Kernel", "Memcpy", "Memset"};
-const std::set<std::string> kLaunch = {"cuda_runtime", "cuda_driver", "Runtime"};
-const std::set<std::string> kRange = {"user_annotation", "cpu_op", "Operator", "python_function"};
+const std::set<std::string> kDeviceCategories = {"kernel", "gpu_memcpy", "gpu_memset", "Kernel", "Memcpy", "Memset"};
+const std::set<std::string> kLaunchCategories = {"cuda_runtime", "cuda_driver", "Runtime"};
+const std::set<std::string> kRangeCategories = {"user_annotation", "cpu_op", "Operator", "python_function"};
+
+// Where PyTorch was built without Kineto its profiler writes a list of ranges, which have no category but this process.
+constexpr char kPlainProcess[] = "CPU functions";
+
+enum class EventKind { kDevice, kLaunch, kRange, kOther };
+
+EventKind KindOf(const json& event) {
+  if (!event.is_object() || event.value("ph", "") != "X") return EventKind::kOther;
+  const auto category = event.find("cat");
+  if (category == event.end()) {
+    return event.value("pid", json()) == kPlainProcess ? EventKind::kRange : EventKind::kOther;
+  }
+  if (!category->is_string()) return EventKind::kOther;
+  const std::string& name = category->get_ref<const std::string&>();
+  if (kDeviceCategories.count(name)) return EventKind::kDevice;
+  if (kLaunchCategories.count(name)) return EventKind::kLaunch;
+  return kRangeCategories.count(name) ? EventKind::kRange : EventKind::kOther;
+}
 
 struct Launch {
   double at;
@@ -76,18 +94,20 @@ KernelTrace ReadKineto(const std::string& path) {
   KernelTrace trace{.file = path, .kernels = {}, .ranges = {}};
   std::map<std::int64_t, Launch> launches;  // by correlation
   std::vector<std::int64_t> correlations;   // [kernel]
+  double zero = HUGE_VAL;                   // times may count from 1970, where a double has a quarter of a microsecond
   for (const json& event : *events) {
-    if (!event.is_object() || event.value("ph", "") != "X") continue;
-    const std::string category = event.value("cat", "");
-    const bool device = kDevice.count(category) > 0;
-    if (!device && !kLaunch.count(category) && !kRange.count(category)) continue;
-    const double start = kMicro * NumberOf(path, event, "ts"), seconds = kMicro * NumberOf(path, event, "dur");
+    if (KindOf(event) != EventKind::kOther) zero = std::min(zero, NumberOf(path, event, "ts"));
+  }
+  for (const json& event : *events) {
+    const EventKind kind = KindOf(event);
+    if (kind == EventKind::kOther) continue;
+    const double start = kMicro * (NumberOf(path, event, "ts") - zero), seconds = kMicro * NumberOf(path, event, "dur");
     const json args = event.value("args", json::object());
-    if (device) {
+    if (kind == EventKind::kDevice) {
       trace.kernels.push_back(
           {.name = event.value("name", ""), .start = start, .seconds = seconds, .device = args.value("device", 0)});
       correlations.push_back(args.value("correlation", std::int64_t{-1}));
-    } else if (kLaunch.count(category)) {
+    } else if (kind == EventKind::kLaunch) {
       launches[args.value("correlation", std::int64_t{-1})] = {start, ThreadOf(event)};
     } else {
       trace.ranges.push_back({event.value("name", ""), start, start + seconds, ThreadOf(event)});

@@ -119,6 +119,15 @@ TEST_CASE("without a device, operators count by their own time", "[traces]") {
         "op step optimizer backward 9.0 us\n");
 }
 
+TEST_CASE("times that count from 1970 keep their fractions of a microsecond", "[traces]") {
+  const std::string trace = R"({"traceEvents": [
+    {"ph": "X", "cat": "cpu_op", "name": "aten::linear", "pid": 7, "tid": 7, "ts": 1621401187223197, "dur": 5.3},
+    {"ph": "X", "cat": "cpu_op", "name": "aten::add", "pid": 7, "tid": 7, "ts": 1621401187223203, "dur": 0.3}]})";
+  const std::string said = Compared(trace, R"({"groups": [{"name": "sums", "kernels": ["add"]}]})");
+  CHECK(said.find("measured 0.3 us") != std::string::npos);
+  CHECK(said.find("kernel aten::linear 5.3 us") != std::string::npos);
+}
+
 TEST_CASE("several devices need a choice, and a map is read strictly", "[traces]") {
   const std::string table =
       "Start (us),Duration (us),Device,Name\n"
