@@ -114,6 +114,17 @@ void CheckExperts(const Scenario& s, const Faults& faults) {
                         " and, times expert_tensor, tensor · context · data = " + Text(stage),
                     "try " + Legal(expert, stage, fits));
   }
+  // Without sequence parallelism each tensor rank still sends its share of the rows to their experts.
+  const std::int64_t rows = s.batch.microbatch * s.model.sequence / s.strategy.context;
+  if (rows % s.strategy.tensor != 0) {
+    std::vector<Remedy> remedies;
+    for (int tensor = s.strategy.tensor - 1; tensor >= 1; --tensor) {
+      if (rows % tensor == 0) remedies.push_back({"tensor", Text(tensor)});
+    }
+    faults.Strategy(
+        "tensor", "must divide the microbatch · sequence / context = " + Text(rows) + " rows that it sends to experts",
+        remedies);
+  }
   if (!s.strategy.expert_load.empty() && static_cast<int>(s.strategy.expert_load.size()) != moe.experts) {
     faults.Strategy("expert_load",
                     "must have one share for each of moe/experts = " + Text(moe.experts) + faults.OfModel(),

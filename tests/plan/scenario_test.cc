@@ -195,6 +195,19 @@ TEST_CASE("experts need a mixture of experts and must be shared out whole", "[sc
       "  must divide moe/experts = 8 of scenarios/models/mixtral_8x7b.json and, times expert_tensor, tensor · context "
       "· data = 64\n"
       "  try 1, 2, 4 or 8");
+  const Folder folder;
+  folder.Write("m.json", R"({
+    "name": "small", "layers": 2, "hidden": 64, "attention_heads": 8, "kv_heads": 8, "head_dim": 8, "ffn": 256,
+    "mlp": "gelu", "normalization": "layer", "position": "learned", "linear_bias": true, "causal": true,
+    "tied_embeddings": true, "dropout": 0, "sequence": 100, "vocabulary": 128,
+    "moe": { "experts": 8, "topk": 2, "ffn": 256 } })");
+  const std::string file = folder.Write("s.json", R"({
+    "model": "m.json", "cluster": { "node": "hardware/dgx_h100.json", "nodes": 1 },
+    "batch": { "sequences": 1, "microbatch": 1 }, "strategy": { "tensor": 8 } })");
+  CHECK(Complaint(folder, [&] { ReadScenario(file); }) ==
+        "s.json: /strategy/tensor = 8\n"
+        "  must divide the microbatch · sequence / context = 100 rows that it sends to experts\n"
+        "  use tensor = 4, or tensor = 2, or tensor = 1");
 }
 
 TEST_CASE("a number format must be one of the GPU", "[scenario]") {
