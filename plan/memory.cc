@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "plan/build.h"
+#include "plan/kernel_workspace.h"
 #include "plan/layer_traffic.h"
 #include "plan/step_program.h"
 
@@ -23,10 +24,12 @@ bool Counted(const Buffer& b) {
   return b.kind == BufferKind::kActivation || b.kind == BufferKind::kCommunication || b.kind == BufferKind::kWorkspace;
 }
 
-/// A product of weight gradients that is added to what is there: its result is a buffer of its own until it is added.
-Bytes Unadded(const LayerProgram& p, const Op& op, Holding holding) {
+/// What an op takes only while it works. Held exactly, its kernel's workspace; on a GPU a product of weight gradients
+/// that is added to what is there: its result is a buffer of its own until it is added.
+Bytes Taken(const LayerProgram& p, const Op& op, Holding holding) {
+  if (holding == Holding::kExact) return CpuKernelWorkspace(op);
   const auto* gemm = std::get_if<Gemm>(&op.kind);
-  if (holding == Holding::kExact || gemm == nullptr || !gemm->accumulate || op.out.empty()) return Bytes(0);
+  if (gemm == nullptr || !gemm->accumulate || op.out.empty()) return Bytes(0);
   return p.buffers[static_cast<std::size_t>(op.out.front())].Elements() * SizeOf(gemm->output);
 }
 
@@ -69,7 +72,7 @@ Bytes Workspace(const LayerProgram& p, const std::vector<const Op*>& ops, int en
   double now = 0, most = 0;
   for (std::size_t i = 0; i < ops.size(); ++i) {
     now += change[i];
-    most = std::max(most, now + Unadded(p, *ops[i], holding).value);
+    most = std::max(most, now + Taken(p, *ops[i], holding).value);
   }
   return Bytes(most);
 }

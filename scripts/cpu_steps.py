@@ -30,18 +30,21 @@ STRATEGIES = {
     "tp 4, pp 2, dp 2": {"tensor": 4, "pipeline": 2, "data": 2},
 }
 
+# What makes a hybrid of the byte-level GPT: Mamba-2 layers beside attention and MLP.
+HYBRID = {"pattern": "M*-M", "mamba": {"state": 32, "groups": 4, "head_dim": 32, "convolution": 4, "expand": 2}}
+
 
 def ranks_of(name):
     """As many as a strategy's degrees multiply to."""
     return math.prod(STRATEGIES[name].get(degree, 1) for degree in ("tensor", "pipeline", "data"))
 
 
-def write(folder, sizes=SIZES):
-    """Scenario files of these sizes with every strategy: [(size, name, path)]."""
+def write(folder, sizes=SIZES, model_keys={}):
+    """Scenario files of these sizes with every strategy: [(size, name, path)]. `model_keys` are the model's beside its size."""
     model = json.loads((root / "scenarios/models/byte_gpt.json").read_text())
     listed = []
     for size, (hidden, sequence) in sizes.items():
-        model |= {"name": f"byte_gpt_{size}", "hidden": hidden, "head_dim": hidden // 4, "ffn": 4 * hidden, "sequence": sequence}
+        model |= {"name": f"byte_gpt_{size}", "hidden": hidden, "head_dim": hidden // 4, "ffn": 4 * hidden, "sequence": sequence} | model_keys
         (folder / f"{size}.json").write_text(json.dumps(model))
         for name, strategy in STRATEGIES.items():
             path = folder / f"{size}_{len(listed)}.json"
