@@ -27,9 +27,7 @@ class ContextAttention {
         heads_(HeadsOf(a)),
         packed_(heads_.Packed()),
         scale_(static_cast<T>(1 / std::sqrt(static_cast<double>(a.qk_dim)))) {
-    if (a.window > 0) {
-      throw Error("op " + o.op->name, "the CPU does not run windows over context ranks", "use context_form ulysses");
-    }
+    ISO_CHECK(a.window == 0);  // executor/supported.h
   }
 
   void Run() const {

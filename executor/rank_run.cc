@@ -4,25 +4,11 @@
 
 #include "base/error.h"
 #include "executor/measured.h"
+#include "executor/supported.h"
 #include "kernels/gemm.h"
 
 namespace isochrone::executor {
 namespace {
-
-void CheckSupported(const plan::Scenario& s) {
-  const auto refuse = [&](const std::string& key, const std::string& what, const std::string& instead) {
-    throw Error(s.file + ": /strategy/" + key, what, instead);
-  };
-  const plan::Strategy& strategy = s.strategy;
-  if (s.model.kv_heads % strategy.tensor != 0)
-    refuse("tensor", "the CPU does not copy key heads over tensor ranks",
-           "use a degree that divides kv_heads = " + std::to_string(s.model.kv_heads));
-  if (strategy.context > 1 && strategy.context_form == plan::ContextForm::kUlysses &&
-      s.model.kv_heads / strategy.tensor % strategy.context != 0)
-    refuse("context", "the CPU does not copy key heads over context ranks",
-           "use a degree that divides the " + std::to_string(s.model.kv_heads / strategy.tensor) +
-               " key heads of a tensor rank, or context_form ring");
-}
 
 template <class T>
 HeldTensor Held(const Parameter<T>& p) {
@@ -71,7 +57,7 @@ void SumSteps(const std::vector<RankReport>& ranks, std::size_t steps, RunResult
 }  // namespace
 
 RunPlan PrepareRun(const plan::Scenario& scenario, const plan::Plan& plan, const RunOptions& options) {
-  CheckSupported(scenario);
+  CheckSupported(scenario, "the CPU");
   ISO_CHECK(options.steps > 0 && options.tokens && options.threads > 0);
   if (options.threads > 1 && options.clock == ClockKind::kVirtual)
     throw Error("a rank of " + std::to_string(options.threads) + " threads", "has no virtual time", "use --clock wall");

@@ -174,7 +174,7 @@ struct DeviceRank::Keys {
 
 template <class T>
 void DeviceRank::RunContextAttention(const plan::Attention& a, const Operands& o) {
-  if (a.window > 0) Missing(o, "windows over context ranks");
+  ISO_CHECK(a.window == 0);  // executor/supported.h
   const PackedHeads heads = HeadsOf(a);
   const bool ring = scenario_.strategy.context_form == plan::ContextForm::kRing;
   const AttentionArea area = AreaOf(*o.op, scenario_.model, scenario_.strategy, positions_, o.rows.context_rank);

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "executor/rotary.h"
+#include "executor/supported.h"
 
 namespace isochrone::executor::cuda {
 namespace {
@@ -56,9 +57,7 @@ DevicePlan PrepareDevicePlan(const plan::Scenario& s, const plan::Plan& plan, co
     if (!strategy.fused_gradient_accumulation)
       refuse("/strategy/fused_gradient_accumulation", "the CUDA executor's products add to gradients", "write true");
   }
-  if (s.model.kv_heads % strategy.tensor != 0)
-    refuse("/strategy/tensor", "the CUDA executor does not copy key heads over tensor ranks",
-           "use a degree that divides kv_heads = " + std::to_string(s.model.kv_heads));
+  CheckSupported(s, "the CUDA executor");
   DevicePlan run{.scenario = &s,
                  .plan = &plan,
                  .options = &options,

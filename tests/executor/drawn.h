@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "executor/supported.h"
 #include "plan/scenario_names.h"
 #include "plan/stages.h"
 #include "plan/strategy.h"
@@ -228,16 +229,11 @@ class Draw {
 
   /// What `Check` lets pass, and the CPU does not refuse.
   static bool Legal(plan::Scenario s) {
-    const plan::Strategy& y = s.strategy;
-    if (s.model.kv_heads % y.tensor != 0) return false;
-    if (y.context > 1) {
-      const bool heads = y.context_form == plan::ContextForm::kUlysses;
-      if (heads ? s.model.kv_heads / y.tensor % y.context != 0 : s.model.window > 0) return false;
-    }
     s.strategy.precision = plan::Dtype::kFp32;  // fp64 is for tests of arithmetic alone
     s.cluster.node.gpu.fp32 = FlopsPerSecond(1);
     try {
       plan::Check(s);
+      CheckSupported(s, "the CPU");
     } catch (const Error&) {
       return false;
     }
