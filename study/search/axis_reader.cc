@@ -148,6 +148,7 @@ Setter SetterOf(const std::string& key, const std::vector<plan::Strategy>& read)
     if (key == name) return SetterOf(member, read);
   }
   if (key == "optimizer_sharding") return SetterOf(&S::optimizer_sharding, read);
+  if (key == "schedule") return SetterOf(&S::schedule, read);
   return {};
 }
 

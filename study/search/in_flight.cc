@@ -114,7 +114,8 @@ InFlight CountInFlight(const plan::Schedule& schedule) {
 plan::ScheduleShape ShapeForCounting(const plan::ScheduleShape& shape) {
   if (shape.kind == plan::ScheduleKind::kGpipe) return shape;
   plan::ScheduleShape small = shape;
-  small.microbatches = std::min(shape.microbatches, 3 * shape.ranks);
+  const bool soon = shape.kind == plan::ScheduleKind::k1f1b || shape.kind == plan::ScheduleKind::kZbH1;
+  small.microbatches = std::min(shape.microbatches, (soon ? 1 : 3) * shape.ranks);
   const bool even = shape.kind == plan::ScheduleKind::kDualPipe || shape.kind == plan::ScheduleKind::kDualPipeV;
   if (even && (shape.microbatches - small.microbatches) % 2 != 0) ++small.microbatches;
   return small;

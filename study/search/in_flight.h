@@ -28,8 +28,8 @@ struct InFlight {
 /// Counts of `schedule`.
 InFlight CountInFlight(const plan::Schedule& schedule);
 
-/// The shape with the fewest microbatches that has the counts of `shape`: from three for each rank on, no schedule
-/// holds more with more of them, but GPipe, which holds them all.
+/// A shape with few microbatches that has the counts of `shape`: from three for each rank on, of 1F1B and ZB-H1 from one
+/// for each, no schedule holds more with more of them, but GPipe, which holds them all.
 plan::ScheduleShape ShapeForCounting(const plan::ScheduleShape& shape);
 
 /// Counts of the schedule that plan::BuildSchedule makes of `shape`. Throws Error where the shape is impossible.
