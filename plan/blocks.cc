@@ -54,7 +54,6 @@ class Programs {
       context.recomputes = recomputes;
       programs.push_back(build(context));
       if (!recomputes) programs.back().name += "_kept";  // names tell programs apart
-      AddStateTraffic(context, programs.back());
     }
     return it->second;
   }
@@ -74,13 +73,8 @@ void Append(StageContent& stage, int program, int layer) {
   }
 }
 
-}  // namespace
-
-int VirtualStages(const Scenario& s) { return s.strategy.pipeline * s.strategy.chunks_per_rank; }
-
-ProgramTable BuildPrograms(const Scenario& s) {
-  const LayerContext context = ContextOf(s);
-  Programs programs(context);
+/// All but the head.
+ProgramTable TableOf(const Scenario& s, Programs& programs) {
   ProgramTable table;
   table.recompute_layers = s.strategy.recompute_layers;
   const LayerKind first = EmbeddingKindOf(s.model);
@@ -93,10 +87,40 @@ ProgramTable BuildPrograms(const Scenario& s) {
   }
   table.multi_token.assign(static_cast<std::size_t>(s.model.mtp_layers), -1);
   for (int& program : table.multi_token) program = programs.IndexOf("multi_token", MultiTokenLayer);
-  const bool shares_stage = StagesOf(s.strategy) == 1 && s.model.tied_embeddings;
-  const LayerKind last = HeadKindOf(s.model, !shares_stage);
-  table.head = programs.IndexOf(last.name, last.build);
+  return table;
+}
+
+ProgramTable BuildBare(const Scenario& s, bool several_stages, bool one_stage) {
+  const LayerContext context = ContextOf(s);
+  Programs programs(context);
+  ProgramTable table = TableOf(s, programs);
+  if (several_stages) {
+    const LayerKind last = HeadKindOf(s.model, true);
+    table.head = programs.IndexOf(last.name, last.build);
+  }
+  if (one_stage) {
+    const LayerKind last = HeadKindOf(s.model, !s.model.tied_embeddings);
+    table.lone_head = programs.IndexOf(s.model.tied_embeddings ? "lone_head" : last.name, last.build);
+  }
   table.programs = std::move(programs.programs);
+  return table;
+}
+
+}  // namespace
+
+int VirtualStages(const Scenario& s) { return s.strategy.pipeline * s.strategy.chunks_per_rank; }
+
+ProgramTable BuildBarePrograms(const Scenario& s) { return BuildBare(s, true, true); }
+
+void AddStateTraffic(const Scenario& s, ProgramTable& table) {
+  const LayerContext context = ContextOf(s);
+  for (LayerProgram& program : table.programs) AddStateTraffic(context, program);
+}
+
+ProgramTable BuildPrograms(const Scenario& s) {
+  const bool one = StagesOf(s.strategy) == 1;
+  ProgramTable table = BuildBare(s, !one, one);
+  AddStateTraffic(s, table);
   return table;
 }
 
@@ -111,7 +135,7 @@ std::vector<StageContent> LayOut(const ProgramTable& table, const std::vector<in
     }
   }
   for (int program : table.multi_token) Append(stages.back(), program, layer++);
-  Append(stages.back(), table.head, -1);
+  Append(stages.back(), split.size() == 1 ? table.lone_head : table.head, -1);
   return stages;
 }
 

@@ -23,15 +23,21 @@ int VirtualStages(const Scenario& scenario);
 LayerContext ContextOf(const Scenario& scenario);
 
 /// Every layer program of a scenario, and which one each layer takes, wherever stages are cut: a cut decides only
-/// whether there is more than one stage.
+/// which of two heads there is.
 struct ProgramTable {
   std::vector<LayerProgram> programs;
-  int embedding = 0, head = 0;
+  int embedding = 0;
+  int head = -1, lone_head = -1;          // of several stages; of one, where it may use the embedding's table
   std::vector<std::array<int, 2>> layer;  // [layer]: among the layers that its stage recomputes, and beyond them
   std::vector<int> multi_token;           // after the last layer
   int recompute_layers = 0;               // of each stage; 0: all
 };
+/// With the head of the scenario's number of stages.
 ProgramTable BuildPrograms(const Scenario& scenario);
+/// With both heads, and without what AddStateTraffic adds.
+ProgramTable BuildBarePrograms(const Scenario& scenario);
+/// Adds to every layer's passes what sharded or offloaded state asks for (plan/layer_traffic.h).
+void AddStateTraffic(const Scenario& scenario, ProgramTable& table);
 
 /// Lays the layers over stages of these numbers of layers. Embedding and head are on the first and the last.
 std::vector<StageContent> LayOut(const ProgramTable& table, const std::vector<int>& split);

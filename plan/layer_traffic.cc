@@ -169,9 +169,9 @@ void AddStateTraffic(const LayerContext& c, LayerProgram& p) {
   if (s.offload_gradients != OffloadTarget::kNone && share > 0) {
     sent.push_back(OffloadCopy("gradients_out", s.offload_gradients, true, share * SizeOf(s.gradient_reduce_dtype)));
   }
-  const Bytes kept = BytesOf(p).kept;
+  const Bytes kept = s.offload_activations == OffloadTarget::kNone ? Bytes(0) : BytesOf(p).kept;
   Append(fetched, s.overlap_parameter_gather, p.Ops(Phase::kForward));
-  if (s.offload_activations != OffloadTarget::kNone && kept.value > 0) {
+  if (kept.value > 0) {
     p.Ops(Phase::kForward).push_back(OffloadCopy("activations_out", s.offload_activations, true, kept));
     fetched.push_back(OffloadCopy("activations_fetch", s.offload_activations, false, kept));
   }

@@ -190,13 +190,16 @@ void AddState(const Scenario& s, const Plan& plan, int rank, StageMemory& memory
   const Sharding sharding = y.optimizer_sharding;
   const double dense_shards = sharding == Sharding::kNone ? 1 : layout.Shard();
   const double expert_shards = sharding == Sharding::kNone ? 1 : std::max(1, layout.Edp());
+  SlotParameters p;
+  int known = -1;  // the stage whose parameters they are: chunks in a row may hold the same
   for (int chunk = 0; chunk < plan.schedule.placement.chunks; ++chunk) {
-    const SlotParameters p = ParametersOf(plan, rank, chunk);
+    const int stage = plan.schedule.placement.StageOf(rank, chunk);
+    if (stage != known) p = ParametersOf(plan, rank, chunk);
+    known = stage;
     const double n = p.dense + p.expert, held = p.dense / dense_shards + p.expert / expert_shards;
     Bytes optimizer(bytes.optimizer * held);
     if (y.optimizer == OptimizerKind::kGaloreAdam) {
       optimizer = Bytes(0);
-      const int stage = plan.schedule.placement.StageOf(rank, chunk);
       for (const Section& section : plan.stages[static_cast<std::size_t>(stage)].sections) {
         const LayerProgram& program = plan.programs[static_cast<std::size_t>(section.program)];
         optimizer += Bytes(section.count * GaloreBytes(s, program) * (n > 0 ? held / n : 0));

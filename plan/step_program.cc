@@ -70,35 +70,25 @@ int FirstForward(const Schedule& schedule, int rank, int chunk) {
   return Anchor::kNone;
 }
 
-/// Gradient buckets of one chunk beside its last backward pass, one after another as their layers finish.
-void AddBuckets(const Strategy& s, Plan& plan, int rank, int chunk, const SlotParameters& parameters) {
-  const int last = LastTask(plan.schedule, rank, chunk, true);
-  const int buckets = BucketsOf(plan.layout, parameters.dense);
-  std::vector<Op> bucket;  // all are alike
-  if (parameters.dense > 0 && CopiesDense(plan.layout))
-    Reductions(s, plan.layout, parameters.dense / buckets, [&](Op op) { bucket.push_back(std::move(op)); });
-  for (int b = 0; b < buckets; ++b) {
-    for (const Op& op : bucket)
-      plan.side.push_back({.rank = rank, .op = op, .after = {last, (b + 1.0) / buckets}, .before = {}});
+/// Gradient buckets of one chunk beside its last backward pass.
+void AddBuckets(const Strategy& s, const Layout& layout, int chunk, const SlotParameters& parameters,
+                std::vector<SideRun>& runs) {
+  const int buckets = BucketsOf(layout, parameters.dense);
+  if (parameters.dense > 0 && CopiesDense(layout)) {
+    Reductions(s, layout, parameters.dense / buckets, [&](Op op) { runs.push_back({std::move(op), chunk, buckets}); });
   }
-  if (parameters.expert > 0) {
-    Op op = ExpertReduction(ReductionOf(s), parameters.expert, s.gradient_reduce_dtype);
-    plan.side.push_back({.rank = rank, .op = std::move(op), .after = {last, 1.0}, .before = {}});
-  }
+  if (parameters.expert > 0)
+    runs.push_back({ExpertReduction(ReductionOf(s), parameters.expert, s.gradient_reduce_dtype), chunk, 1});
 }
 
-/// Updated parameters of one chunk, bucket by bucket: each is needed when the chunk's first forward pass reaches it.
-void AddGathers(Plan& plan, int rank, int chunk, const SlotParameters& parameters, Dtype dtype) {
-  const int first = FirstForward(plan.schedule, rank, chunk);
+/// Updated parameters of one chunk.
+void AddGathers(const Layout& layout, int chunk, const SlotParameters& parameters, Dtype dtype,
+                std::vector<SideRun>& runs) {
   for (const auto& [group, n] :
        {std::pair{Group::kShard, parameters.dense}, std::pair{Group::kExpertData, parameters.expert}}) {
-    if (n <= 0 || (group == Group::kShard && !CopiesDense(plan.layout))) continue;
-    const int buckets = BucketsOf(plan.layout, n);
-    const Op op = DataOp("parameters", CollectiveKind::kAllGather, group, n / buckets, dtype);
-    for (int b = 0; b < buckets; ++b) {
-      const double needed = static_cast<double>(b) / buckets;
-      plan.side.push_back({.rank = rank, .op = op, .after = {Anchor::kStepStart, 1.0}, .before = {first, needed}});
-    }
+    if (n <= 0 || (group == Group::kShard && !CopiesDense(layout))) continue;
+    const int buckets = BucketsOf(layout, n);
+    runs.push_back({DataOp("parameters", CollectiveKind::kAllGather, group, n / buckets, dtype), chunk, buckets, true});
   }
 }
 
@@ -157,16 +147,15 @@ void AddUpdate(const Strategy& s, double parameters, std::vector<Op>& ops) {
 }
 
 /// The first layer's gather, which no layer before hides, and the last reduction of its gradients.
-void AddFirstLayer(const Scenario& scenario, Plan& plan, int rank) {
+void AddFirstLayer(const Scenario& scenario, const Plan& plan, int rank, RankStep& step) {
   const bool gathers = scenario.strategy.optimizer_sharding == Sharding::kZero3;
   const bool reduces = ReducesEveryMicrobatch(scenario.strategy);
   const StageContent& stage = plan.stages[static_cast<std::size_t>(plan.schedule.placement.StageOf(rank, 0))];
   if ((!gathers && !reduces) || stage.sections.empty()) return;
   const LayerContext context = ContextOf(scenario);
   const LayerProgram& first = plan.programs[static_cast<std::size_t>(stage.sections.front().program)];
-  const auto r = static_cast<std::size_t>(rank);
-  if (gathers) plan.prologue[r] = GatherOps(context, first);
-  if (reduces) plan.epilogue[r] = ReduceOps(context, first);
+  if (gathers) step.prologue = GatherOps(context, first);
+  if (reduces) step.epilogue = ReduceOps(context, first);
 }
 
 /// Who waits for whom before parameters change: all ranks for the norm of all gradients; or nobody, where updates
@@ -190,11 +179,11 @@ void AddNormAndUpdate(const Strategy& s, const Layout& layout, double held, std:
   }
 }
 
-void AddEpilogue(const Scenario& scenario, Plan& plan, int rank, const Rank& mine, Dtype parameter_dtype) {
+void AddEpilogue(const Scenario& scenario, const Plan& plan, const Rank& mine, Dtype parameter_dtype,
+                 std::vector<Op>& ops) {
   const Strategy& s = scenario.strategy;
   const Layout& layout = plan.layout;
   const int shards = layout.Shard();
-  auto& ops = plan.epilogue[static_cast<std::size_t>(rank)];
   if (mine.partial_over_tensor > 0) {
     ops.push_back(DataOp("norm_gradients", CollectiveKind::kAllReduce, Group::kTensor, mine.partial_over_tensor,
                          s.gradient_dtype));
@@ -229,31 +218,35 @@ void AddEpilogue(const Scenario& scenario, Plan& plan, int rank, const Rank& min
   }
 }
 
-/// Side tasks of one rank in the order in which its data stream runs them: gathers as their chunks are needed, then
-/// buckets as their gradients are ready.
-void AddSideTasks(const Strategy& s, Plan& plan, int rank, const std::vector<SlotParameters>& slots,
-                  Dtype parameter_dtype) {
-  const bool several =
-      CopiesDense(plan.layout) || plan.layout.Edp() > 1;  // experts also where dense layers have one copy
-  if (!several || s.optimizer_sharding == Sharding::kZero3) return;
-  const std::size_t mine = plan.side.size();  // those of other ranks stand before
+std::vector<SideRun> SideRunsOf(const Strategy& s, const Layout& layout, const std::vector<SlotParameters>& slots,
+                                Dtype parameter_dtype) {
+  std::vector<SideRun> runs;
+  const bool several = CopiesDense(layout) || layout.Edp() > 1;  // experts also where dense layers have one copy
+  if (!several || s.optimizer_sharding == Sharding::kZero3) return runs;
   const int chunks = static_cast<int>(slots.size());
   for (int chunk = 0; chunk < chunks && s.overlap_parameter_gather && Shards(s); ++chunk)
-    AddGathers(plan, rank, chunk, slots[static_cast<std::size_t>(chunk)], parameter_dtype);
+    AddGathers(layout, chunk, slots[static_cast<std::size_t>(chunk)], parameter_dtype, runs);
   for (int chunk = 0; chunk < chunks && s.overlap_data && !ReducesEveryMicrobatch(s); ++chunk)
-    AddBuckets(s, plan, rank, chunk, slots[static_cast<std::size_t>(chunk)]);
-  std::vector<std::tuple<bool, int, double, std::size_t>> places;  // the task last: equal places keep their order
-  for (std::size_t i = mine; i < plan.side.size(); ++i) {
-    const SideTask& task = plan.side[i];
-    const bool gather = task.before.task != Anchor::kNone;
-    const Anchor& anchor = gather ? task.before : task.after;
-    places.emplace_back(!gather, anchor.task, anchor.progress, i);
+    AddBuckets(s, layout, chunk, slots[static_cast<std::size_t>(chunk)], runs);
+  return runs;
+}
+
+/// Adds the tasks of `runs` in the order in which a rank's data stream runs them: gathers as their chunks are needed,
+/// then buckets as their gradients are ready.
+void AddSideTasks(const std::vector<SideRun>& runs, int rank, Plan& plan) {
+  std::vector<std::tuple<bool, int, double, std::size_t, int>> places;  // the run, and which of its tasks, last
+  for (std::size_t r = 0; r < runs.size(); ++r) {
+    const auto& [op, chunk, count, gather] = runs[r];
+    const int task = gather ? FirstForward(plan.schedule, rank, chunk) : LastTask(plan.schedule, rank, chunk, true);
+    for (int i = 0; i < count; ++i) places.emplace_back(!gather, task, (i + (gather ? 0.0 : 1.0)) / count, r, i);
   }
-  if (std::is_sorted(places.begin(), places.end())) return;
   std::sort(places.begin(), places.end());
-  std::vector<SideTask> sorted;
-  for (const auto& place : places) sorted.push_back(std::move(plan.side[std::get<3>(place)]));
-  std::move(sorted.begin(), sorted.end(), plan.side.begin() + static_cast<std::ptrdiff_t>(mine));
+  for (const auto& [reduces, task, progress, r, i] : places) {
+    SideTask side{.rank = rank, .op = runs[r].op, .after = {}, .before = {}};
+    if (reduces) side.after = {task, progress};
+    else side.after = {Anchor::kStepStart, 1.0}, side.before = {task, progress};
+    plan.side.push_back(std::move(side));
+  }
 }
 
 }  // namespace
@@ -271,14 +264,12 @@ StateBytes StateBytesOf(const Strategy& s) {
   return {2, gradient, 4 + moments + (gradient < 4 ? 4 : 0)};
 }
 
-void AddStepWork(const Scenario& scenario, Plan& plan) {
+std::vector<RankStep> StepWorkOf(const Scenario& scenario, const Plan& plan) {
   const Strategy& s = scenario.strategy;
   const Placement& place = plan.schedule.placement;
   const Dtype parameter_dtype = StateBytesOf(s).parameter >= 4 ? Dtype::kFp32 : Dtype::kBf16;
-  plan.prologue.resize(static_cast<std::size_t>(place.ranks));
-  plan.epilogue.resize(static_cast<std::size_t>(place.ranks));
-  plan.epilogue_barrier = s.optimizer_barrier == OptimizerBarrier::kGlobalNorm;
   std::vector<std::optional<SlotParameters>> of_stage(plan.stages.size());
+  std::vector<RankStep> steps(static_cast<std::size_t>(place.ranks));
   for (int rank = 0; rank < place.ranks; ++rank) {
     Rank mine;
     int tables = 0;
@@ -295,9 +286,23 @@ void AddStepWork(const Scenario& scenario, Plan& plan) {
       ++tables;
     }
     if (tables > 1) mine.tied_table = 0;  // both ends of the pipeline are here: gradients are added where they are
-    AddFirstLayer(scenario, plan, rank);
-    AddSideTasks(s, plan, rank, slots, parameter_dtype);
-    AddEpilogue(scenario, plan, rank, mine, parameter_dtype);
+    RankStep& step = steps[static_cast<std::size_t>(rank)];
+    AddFirstLayer(scenario, plan, rank, step);
+    step.side = SideRunsOf(s, plan.layout, slots, parameter_dtype);
+    AddEpilogue(scenario, plan, mine, parameter_dtype, step.epilogue);
+  }
+  return steps;
+}
+
+bool HasBarrier(const Strategy& strategy) { return strategy.optimizer_barrier == OptimizerBarrier::kGlobalNorm; }
+
+void AddStepWork(const Scenario& scenario, Plan& plan) {
+  std::vector<RankStep> steps = StepWorkOf(scenario, plan);
+  plan.epilogue_barrier = HasBarrier(scenario.strategy);
+  for (std::size_t rank = 0; rank < steps.size(); ++rank) {
+    AddSideTasks(steps[rank].side, static_cast<int>(rank), plan);
+    plan.prologue.push_back(std::move(steps[rank].prologue));
+    plan.epilogue.push_back(std::move(steps[rank].epilogue));
   }
 }
 

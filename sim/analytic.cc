@@ -1,6 +1,8 @@
 #include "sim/analytic.h"
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
 
 namespace isochrone::sim {
 
@@ -9,6 +11,12 @@ namespace {
 using plan::MessageMode;
 using plan::ScheduleKind;
 using plan::ScheduleShape;
+
+bool SameTimes(const StageTimes& times, std::size_t a, std::size_t b) {
+  return times.forward[a] == times.forward[b] && times.input[a] == times.input[b] &&
+         times.weight[a] == times.weight[b] && times.Backward(a) == times.Backward(b) &&
+         times.Pair(a, a) == times.Pair(b, b);
+}
 
 /// What one pass over the stages finds.
 struct Stages {
@@ -26,41 +34,48 @@ bool InV(ScheduleKind kind) {
          kind == ScheduleKind::kDualPipeV;
 }
 
-Stages Read(const ScheduleShape& shape, const StageTimes& times) {
-  Stages all;
-  const std::size_t n = times.forward.size();
-  all.shortest_pass = times.forward[0];
-  for (std::size_t s = 0; s < n; ++s) {
-    all.forward += times.forward[s];
-    all.input += times.input[s];
-    all.weight += times.weight[s];
-    all.overlapped += times.Pair(s, s);
-    all.shortest_pass = std::min({all.shortest_pass, times.forward[s], times.input[s] + times.weight[s]});
-    all.equal = all.equal && times.forward[s] == times.forward[0] && times.input[s] == times.input[0] &&
-                times.weight[s] == times.weight[0] && times.Backward(s) == times.Backward(0) &&
-                times.Pair(s, s) == times.Pair(0, 0);
-  }
-  all.sum = all.forward + all.input + all.weight;
-  const auto work = [&](std::size_t s) { return times.forward[s] + times.input[s] + times.weight[s]; };
+/// Rank with most work per microbatch, and that work.
+std::pair<int, double> BusiestOf(const ScheduleShape& shape, const StageTimes& times, std::size_t stages) {
+  const auto work = [&](std::size_t stage) {
+    const std::size_t k = times.KindOf(stage);
+    return times.forward[k] + times.input[k] + times.weight[k];
+  };
   const int p = shape.ranks;
+  std::pair<int, double> busiest;
   for (int rank = 0; rank < p; ++rank) {
     double of_rank = 0;
     if (TwoDirections(shape.kind)) of_rank = (work(rank) + work(p - 1 - rank)) / 2;
     else if (InV(shape.kind)) of_rank = work(rank) + work(2 * p - 1 - rank);
     else
-      for (std::size_t s = rank; s < n; s += p) of_rank += work(s);
-    if (of_rank > all.busiest_work) {
-      all.busiest_work = of_rank;
-      all.busiest = rank;
-    }
+      for (std::size_t s = rank; s < stages; s += p) of_rank += work(s);
+    if (of_rank > busiest.second) busiest = {rank, of_rank};
   }
+  return busiest;
+}
+
+Stages Read(const ScheduleShape& shape, const StageTimes& times) {
+  Stages all;
+  all.shortest_pass = times.forward[0];
+  std::size_t stages = 0;
+  for (std::size_t k = 0; k < times.forward.size(); ++k) {
+    const int n = times.StagesOf(k);
+    stages += n;
+    all.forward += n * times.forward[k];
+    all.input += n * times.input[k];
+    all.weight += n * times.weight[k];
+    all.overlapped += n * times.Pair(k, k);
+    all.shortest_pass = std::min({all.shortest_pass, times.forward[k], times.input[k] + times.weight[k]});
+    all.equal = all.equal && SameTimes(times, k, 0);
+  }
+  all.sum = all.forward + all.input + all.weight;
+  std::tie(all.busiest, all.busiest_work) = BusiestOf(shape, times, stages);
   if (all.equal) {  // the mean without its rounding
     all.forward = times.forward[0];
     all.input = times.input[0];
     all.weight = times.weight[0];
     all.overlapped = times.Pair(0, 0);
   } else {
-    for (double* mean : {&all.forward, &all.input, &all.weight, &all.overlapped}) *mean /= static_cast<double>(n);
+    for (double* mean : {&all.forward, &all.input, &all.weight, &all.overlapped}) *mean /= static_cast<double>(stages);
   }
   return all;
 }
@@ -94,15 +109,11 @@ double MessagesWaitedFor(const ScheduleShape& shape, MessageMode mode) {
 
 /// Which stages take the same time.
 std::vector<int> KindsOf(const StageTimes& times) {
+  if (!times.kind_of.empty()) return {times.kind_of.begin(), times.kind_of.end()};
   std::vector<std::size_t> first;
   std::vector<int> kinds;
-  const auto same = [&](std::size_t a, std::size_t b) {
-    return times.forward[a] == times.forward[b] && times.input[a] == times.input[b] &&
-           times.weight[a] == times.weight[b] && times.Backward(a) == times.Backward(b) &&
-           times.Pair(a, a) == times.Pair(b, b);
-  };
   for (std::size_t s = 0; s < times.forward.size(); ++s) {
-    const auto it = std::find_if(first.begin(), first.end(), [&](std::size_t f) { return same(f, s); });
+    const auto it = std::find_if(first.begin(), first.end(), [&](std::size_t f) { return SameTimes(times, f, s); });
     kinds.push_back(static_cast<int>(it - first.begin()));
     if (it == first.end()) first.push_back(s);
   }

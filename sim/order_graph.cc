@@ -135,65 +135,81 @@ OrderGraph::OrderGraph(const plan::Schedule& schedule)
 }
 
 template <bool kBlocking>
-void OrderGraph::Play(const std::vector<double>& seconds, double message) {
+void OrderGraph::Play() {
+  const auto later = [](Lanes& at, const Lanes& than) {
+    for (int lane = 0; lane < kLanes; ++lane) at[lane] = std::max(at[lane], than[lane]);
+  };
+  const auto add = [](Lanes& at, const Lanes& more) {
+    for (int lane = 0; lane < kLanes; ++lane) at[lane] += more[lane];
+  };
+  const Lanes message = message_;
   for (std::size_t i = 0; i < tasks_.size(); ++i) {
     const Task& task = tasks_[i];
-    double start = task.before >= 0 ? end_[task.before] : 0;
-    if (kBlocking && task.inputs[0] >= 0) start += message;
-    if (kBlocking && task.sent >= 0) start = std::max(start, arrival_[task.sent]);
-    if (task.inputs[0] >= 0) start = std::max(start, arrival_[task.inputs[0]]);
-    if (task.inputs[1] >= 0) start = std::max(start, arrival_[task.inputs[1]]);
-    start_[i] = start;
-    end_[i] = start + seconds[task.work];
+    Lanes at{};
+    if (task.before >= 0) at = end_[task.before];
+    if (kBlocking && task.inputs[0] >= 0) add(at, message);
+    if (kBlocking && task.sent >= 0) later(at, arrival_[task.sent]);
+    if (task.inputs[0] >= 0) later(at, arrival_[task.inputs[0]]);
+    if (task.inputs[1] >= 0) later(at, arrival_[task.inputs[1]]);
+    start_[i] = at;
+    add(at, seconds_[task.work]);
+    end_[i] = at;
     for (int j = sends_[i]; j < sends_[i + 1]; ++j) {
-      const Message& sent = messages_[j];
-      arrival_[j] = std::max(end_[i], sent.before >= 0 ? arrival_[sent.before] : 0) + message;
+      if (messages_[j].before >= 0) later(at, arrival_[messages_[j].before]);
+      add(at, message);
+      arrival_[j] = at;
+      at = end_[i];
     }
   }
 }
 
-double OrderGraph::LongestPath(const std::vector<double>& seconds, double message, plan::MessageMode mode,
-                               std::vector<Step>& path) {
-  const bool blocking = mode == plan::MessageMode::kBlocking;
-  if (blocking) Play<true>(seconds, message);
-  else Play<false>(seconds, message);
-  double makespan = 0;
-  int task = -1, at_end = -1;
-  for (std::size_t rank = 0; rank < last_task_.size(); ++rank) {
-    const int last = last_message_[rank];
-    const double end = end_[last_task_[rank]], sent = blocking && last >= 0 ? arrival_[last] : 0;
-    if (std::max(end, sent) <= makespan && task >= 0) continue;
-    makespan = std::max(end, sent);
-    task = last_task_[rank];
-    at_end = sent > end ? last : -1;
+void OrderGraph::Play(std::span<const Times> times, plan::MessageMode mode) {
+  seconds_.resize(works_.size());
+  for (int lane = 0; lane < kLanes; ++lane) {
+    const Times& of = times[std::min<std::size_t>(lane, times.size() - 1)];
+    message_[lane] = of.message;
+    for (std::size_t w = 0; w < works_.size(); ++w) seconds_[w][lane] = of.seconds[w];
   }
-  WalkBack(task, at_end, message, blocking, path);
-  return makespan;
+  blocking_ = mode == plan::MessageMode::kBlocking;
+  if (blocking_) Play<true>();
+  else Play<false>();
 }
 
-void OrderGraph::WalkBack(int task, int message_at_end, double message, bool blocking, std::vector<Step>& path) const {
+void OrderGraph::LongestPath(int lane, std::vector<Step>& path) const {
   path.clear();
+  const auto end = [&](int task) { return end_[task][lane]; };
+  const auto arrival = [&](int message) { return arrival_[message][lane]; };
   // Along messages to the task that sent the first of those that queued.
   const auto sender = [&](int at) {
     for (;; at = messages_[at].before) {
       path.push_back({-1});
       const int before = messages_[at].before;
-      if (before < 0 || arrival_[before] <= end_[messages_[at].task]) return messages_[at].task;
+      if (before < 0 || arrival(before) <= end(messages_[at].task)) return messages_[at].task;
     }
   };
-  if (message_at_end >= 0) task = sender(message_at_end);
+  double makespan = 0;
+  int task = -1, at_end = -1;
+  for (std::size_t rank = 0; rank < last_task_.size(); ++rank) {
+    const int last = last_message_[rank];
+    const double ended = end(last_task_[rank]), sent = blocking_ && last >= 0 ? arrival(last) : 0;
+    if (std::max(ended, sent) <= makespan && task >= 0) continue;
+    makespan = std::max(ended, sent);
+    task = last_task_[rank];
+    at_end = sent > ended ? last : -1;
+  }
+  if (at_end >= 0) task = sender(at_end);
   while (task >= 0) {
     path.push_back({task});
     const Task& of = tasks_[task];
-    const double start = start_[task], free = of.before >= 0 ? end_[of.before] : 0;
-    const bool pays = blocking && of.inputs[0] >= 0;
-    if (start == (pays ? free + message : free)) {
+    const double start = start_[task][lane], free = of.before >= 0 ? end(of.before) : 0;
+    const bool pays = blocking_ && of.inputs[0] >= 0;
+    if (start == (pays ? free + message_[lane] : free)) {
       if (pays) path.push_back({-1});
       task = of.before;
-    } else if (blocking && of.sent >= 0 && arrival_[of.sent] == start) {
+    } else if (blocking_ && of.sent >= 0 && arrival(of.sent) == start) {
       task = sender(of.sent);
     } else {
-      task = sender(of.inputs[1] >= 0 && arrival_[of.inputs[1]] == start ? of.inputs[1] : of.inputs[0]);
+      task = sender(of.inputs[1] >= 0 && arrival(of.inputs[1]) == start ? of.inputs[1] : of.inputs[0]);
     }
   }
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <span>
 #include <vector>
 
 #include "plan/plan.h"
@@ -36,12 +38,18 @@ class OrderGraph {
   struct Step {
     int task = -1;
   };
-  /// Plays the order with `seconds` [work] and `message` for each message between ranks, and walks back from its end.
-  /// Returns the makespan; `path` keeps its memory.
-  double LongestPath(const std::vector<double>& seconds, double message, plan::MessageMode mode,
-                     std::vector<Step>& path);
+  /// The order is played at so many sets of times at once: what one waits for is computed beside the others.
+  static constexpr int kLanes = 4;
+  struct Times {
+    std::vector<double> seconds;  // [work]
+    double message = 0;           // of each message between ranks
+  };
+  /// Requires  1 … kLanes times
+  void Play(std::span<const Times> times, plan::MessageMode mode);
+  /// Of one of the times of the last play, walks back from the end to `path`, which keeps its memory.
+  void LongestPath(int lane, std::vector<Step>& path) const;
   /// In seconds, of the last play.
-  double StartOf(int task) const { return start_[task]; }
+  double StartOf(int lane, int task) const { return start_[task][lane]; }
 
  private:
   struct Message {
@@ -49,9 +57,10 @@ class OrderGraph {
   };
   class Builder;
 
+  using Lanes = std::array<double, kLanes>;
+
   template <bool kBlocking>
-  void Play(const std::vector<double>& seconds, double message);
-  void WalkBack(int task, int message_at_end, double message, bool blocking, std::vector<Step>& path) const;
+  void Play();
 
   plan::ScheduleShape shape_;
   int directions_ = 1;
@@ -60,7 +69,11 @@ class OrderGraph {
   std::vector<int> sends_;         // [task] messages sent by all before it; and one past the last
   std::vector<Work> works_;
   std::vector<int> last_task_, last_message_;  // [rank]
-  std::vector<double> start_, end_, arrival_;  // of the last play
+  // of the last play
+  bool blocking_ = false;
+  Lanes message_{};
+  std::vector<Lanes> seconds_;                // [work]
+  std::vector<Lanes> start_, end_, arrival_;  // [task], [task], [message]
 };
 
 }  // namespace isochrone::sim

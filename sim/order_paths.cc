@@ -31,14 +31,12 @@ class OrderPaths::Counter {
     FindSteadyState();
   }
 
-  Path Count(const std::vector<OrderGraph::Step>& steps) {
-    Path path;
-    path.count.assign(works_, 0);
-    path.more.assign(works_, 0);
-    for (const auto& step : steps) Add(step, 1, path.count, path.messages);
-    const Circuit circuit = SlowestCircuit(steps);
-    for (std::size_t i = circuit.begin; i < circuit.end; ++i)
-      Add(steps[i], 1.0 / circuit.microbatches, path.more, path.more_messages);
+  /// `lane` of the last play, whose path `steps` are.
+  Path Count(int lane, const std::vector<OrderGraph::Step>& steps) {
+    Path path(works_ + 1);
+    for (const auto& step : steps) path[OfStep(step)].count += 1;
+    const Circuit circuit = SlowestCircuit(lane, steps);
+    for (std::size_t i = circuit.begin; i < circuit.end; ++i) path[OfStep(steps[i])].more += 1.0 / circuit.microbatches;
     return path;
   }
 
@@ -54,9 +52,9 @@ class OrderPaths::Counter {
     double start = 0;  // seconds
   };
 
-  void Add(const OrderGraph::Step& step, double times, std::vector<double>& count, double& messages) const {
-    if (step.task < 0) messages += times;
-    else count[of_work_[graph_.tasks()[step.task].work]] += times;
+  /// Where a path counts it.
+  std::size_t OfStep(const OrderGraph::Step& step) const {
+    return step.task < 0 ? works_ : static_cast<std::size_t>(of_work_[graph_.tasks()[step.task].work]);
   }
 
   /// A rank repeats itself from when it has begun each kind of task until it has ended one of them; an order with
@@ -81,7 +79,7 @@ class OrderPaths::Counter {
 
   /// Of the parts between one visit and the next of the same kind of task of the same rank in the steady state, the one
   /// that takes longest for a microbatch.
-  Circuit SlowestCircuit(const std::vector<OrderGraph::Step>& steps) {
+  Circuit SlowestCircuit(int lane, const std::vector<OrderGraph::Step>& steps) {
     std::fill(at_.begin(), at_.end(), Visit{});
     Circuit slowest;
     double most_seconds = 0;  // a microbatch
@@ -90,7 +88,7 @@ class OrderPaths::Counter {
       const OrderGraph::Task& task = graph_.tasks()[steps[i].task];
       const int microbatch = task.microbatch % microbatches_;  // the second direction's follow those of the first
       if (steps[i].task < begin_[task.rank] || steps[i].task > end_[task.rank]) continue;
-      const double start = graph_.StartOf(steps[i].task);
+      const double start = graph_.StartOf(lane, steps[i].task);
       const Visit later = at_[task.work];  // the path runs backwards in time
       at_[task.work] = {i, microbatch, start};
       if (later.microbatch <= microbatch) continue;
@@ -128,19 +126,30 @@ OrderPaths::OrderPaths(OrderGraph& graph, std::span<const int> kind, std::span<c
     of_work.push_back(NumberOf(w.phase, kind[w.stage], w.stage_b < 0 ? 0 : kind[w.stage_b]));
   CountRanks(graph, of_work);
   Counter counter(graph, of_work, works_.size(), microbatches_ / directions_);
-  std::vector<double> seconds(graph.works().size());
-  std::vector<OrderGraph::Step> steps;
-  const auto add = [&](const StageTimes& probe) {
-    graph.LongestPath(seconds, probe.message, probe.mode, steps);
-    Path path = counter.Count(steps);
-    if (std::find(paths_.begin(), paths_.end(), path) == paths_.end()) paths_.push_back(std::move(path));
-  };
+  std::vector<OrderGraph::Times> times;
   for (const StageTimes& probe : probes) {
-    for (std::size_t w = 0; w < seconds.size(); ++w) seconds[w] = SecondsOf(probe, of_work[w]);
-    add(probe);
-    SlowBusiest(graph, seconds);
-    add(probe);
+    OrderGraph::Times of{{}, probe.message};
+    for (const int work : of_work) of.seconds.push_back(SecondsOf(probe, static_cast<std::size_t>(work)));
+    times.push_back(of);
+    SlowBusiest(graph, of.seconds);
+    times.push_back(std::move(of));
   }
+  std::vector<OrderGraph::Step> steps;
+  for (std::size_t first = 0; first < times.size(); first += OrderGraph::kLanes) {
+    const std::size_t lanes = std::min<std::size_t>(OrderGraph::kLanes, times.size() - first);
+    graph.Play(std::span(times).subspan(first, lanes), probes.front().mode);
+    for (int lane = 0; lane < static_cast<int>(lanes); ++lane) {
+      graph.LongestPath(lane, steps);
+      Add(counter.Count(lane, steps), paths_);
+    }
+  }
+}
+
+void OrderPaths::Add(const Path& path, std::vector<Times>& all) {
+  for (auto known = all.begin(); known != all.end(); known += static_cast<std::ptrdiff_t>(path.size())) {
+    if (std::equal(path.begin(), path.end(), known)) return;
+  }
+  all.insert(all.end(), path.begin(), path.end());
 }
 
 int OrderPaths::NumberOf(Phase phase, int kind, int kind_b) {
@@ -155,34 +164,29 @@ int OrderPaths::NumberOf(Phase phase, int kind, int kind_b) {
 void OrderPaths::CountRanks(const OrderGraph& graph, const std::vector<int>& of_work) {
   const auto& works = graph.works();
   const bool pairs = std::any_of(works.begin(), works.end(), [](const auto& w) { return w.stage_b >= 0; });
-  Path none;
-  none.count.assign(works_.size(), 0);
-  none.more = none.count;
-  std::vector<Path> all(graph.shape().ranks, none);
+  std::vector<Path> all(graph.shape().ranks, Path(works_.size() + 1));
   for (std::size_t w = 0; w < works.size(); ++w) {
     Path& rank = all[works[w].rank];
-    rank.count[of_work[w]] += works[w].tasks;
-    if (!pairs || works[w].stage_b >= 0) rank.more[of_work[w]] += 1;
+    rank[of_work[w]].count += works[w].tasks;
+    if (!pairs || works[w].stage_b >= 0) rank[of_work[w]].more += 1;
   }
-  for (Path& rank : all) {
-    if (std::find(ranks_.begin(), ranks_.end(), rank) == ranks_.end()) ranks_.push_back(std::move(rank));
-  }
+  for (const Path& rank : all) Add(rank, ranks_);
 }
 
 double OrderPaths::SecondsOf(const StageTimes& times, std::size_t work) const {
   const Work& w = works_[work];
-  const auto stage = static_cast<std::size_t>(first_stage_[w.kind]);
+  const std::size_t kind = times.KindOf(first_stage_[w.kind]);
   switch (w.phase) {
     case Phase::kForward:
-      return times.forward[stage];
+      return times.forward[kind];
     case Phase::kBackwardInput:
-      return times.input[stage];
+      return times.input[kind];
     case Phase::kBackwardWeight:
-      return times.weight[stage];
+      return times.weight[kind];
     case Phase::kOverlapped:
-      return times.Pair(stage, static_cast<std::size_t>(first_stage_[w.kind_b]));
+      return times.Pair(kind, times.KindOf(first_stage_[w.kind_b]));
     default:
-      return times.Backward(stage);
+      return times.Backward(kind);
   }
 }
 
@@ -194,10 +198,13 @@ OrderPaths::Length OrderPaths::LongestOf(const StageTimes& times, int microbatch
   for (std::size_t w = 0; w < works_.size(); ++w) seconds[w] = SecondsOf(times, w);
   const double further = static_cast<double>(microbatches - microbatches_) / directions_;
   Length longest;
-  for (const Path& rank : ranks_) longest.ideal = std::max(longest.ideal, Sum(rank, further, seconds));
-  for (const Path& path : paths_) {
-    const double messages = (path.messages + further * path.more_messages) * times.message;
-    const double makespan = messages + Sum(path, further, seconds);
+  const std::size_t each = works_.size() + 1;
+  for (std::size_t at = 0; at < ranks_.size(); at += each)
+    longest.ideal = std::max(longest.ideal, Sum(&ranks_[at], further, seconds));
+  for (std::size_t at = 0; at < paths_.size(); at += each) {
+    const Times& sent = paths_[at + works_.size()];
+    const double messages = (sent.count + further * sent.more) * times.message;
+    const double makespan = messages + Sum(&paths_[at], further, seconds);
     if (makespan <= longest.makespan) continue;
     longest.makespan = makespan;
     longest.messages = messages;
@@ -205,9 +212,9 @@ OrderPaths::Length OrderPaths::LongestOf(const StageTimes& times, int microbatch
   return longest;
 }
 
-double OrderPaths::Sum(const Path& path, double further, const double* seconds) const {
+double OrderPaths::Sum(const Times* path, double further, const double* seconds) const {
   double sum = 0;
-  for (std::size_t w = 0; w < works_.size(); ++w) sum += (path.count[w] + further * path.more[w]) * seconds[w];
+  for (std::size_t w = 0; w < works_.size(); ++w) sum += (path[w].count + further * path[w].more) * seconds[w];
   return sum;
 }
 

@@ -27,7 +27,7 @@ namespace isochrone::sim {
 class OrderPaths {
  public:
   /// kind     [stage] which stages take the same time: numbers from 0 in order of their first stage
-  /// probes   times of all stages
+  /// probes   times of all stages, of one message mode
   /// core     of the order of a shape's Core; used as it likes
   OrderPaths(OrderGraph& core, std::span<const int> kind, std::span<const StageTimes> probes);
 
@@ -42,18 +42,21 @@ class OrderPaths {
   Length LongestOf(const StageTimes& times, int microbatches) const;
 
  private:
-  struct Path {
-    std::vector<double> count, more;         // [kind of work]
-    double messages = 0, more_messages = 0;  // times
-    bool operator==(const Path&) const = default;
+  /// How often a path holds something, and how many more for each further microbatch.
+  struct Times {
+    double count = 0, more = 0;
+    bool operator==(const Times&) const = default;
   };
+  using Path = std::vector<Times>;  // [kind of work], and of messages
   class Counter;
 
   void CountRanks(const OrderGraph& graph, const std::vector<int>& of_work);
   int NumberOf(plan::Phase phase, int kind, int kind_b);
   double SecondsOf(const StageTimes& times, std::size_t work) const;
-  /// Of one path, in seconds; `further` microbatches beyond the core's.
-  double Sum(const Path& path, double further, const double* seconds) const;
+  /// Appends `path` to `all` where it is not there yet.
+  static void Add(const Path& path, std::vector<Times>& all);
+  /// Of one path without its messages, in seconds; `further` microbatches beyond the core's.
+  double Sum(const Times* path, double further, const double* seconds) const;
 
   int microbatches_ = 1, directions_ = 1;  // of the core
   std::vector<int> first_stage_;           // [kind]
@@ -64,8 +67,8 @@ class OrderPaths {
     bool operator==(const Work&) const = default;
   };
   std::vector<Work> works_;
-  std::vector<Path> paths_;
-  std::vector<Path> ranks_;  // all work of a rank
+  std::vector<Times> paths_;  // one after another
+  std::vector<Times> ranks_;  // all work of a rank, likewise
 };
 
 }  // namespace isochrone::sim

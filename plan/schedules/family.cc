@@ -18,7 +18,7 @@ void Refuse(const ScheduleShape& shape, const std::string& fault, const std::str
               fault, instead);
 }
 
-void RequireChunks(const ScheduleShape& shape, int chunks, const std::string& instead) {
+void RequireChunks(const ScheduleShape& shape, int chunks, const char* instead) {
   if (shape.chunks != chunks) Refuse(shape, "has " + Count(shape.chunks, "chunk") + " a rank", instead);
 }
 

@@ -22,7 +22,7 @@ extern const Family kGpipeFamily, k1f1bFamily, kInterleavedFamily, kZbH1Family, 
 [[noreturn]] void Refuse(const ScheduleShape& shape, const std::string& fault, const std::string& instead);
 
 /// Refuses another number of chunks per rank than `chunks`.
-void RequireChunks(const ScheduleShape& shape, int chunks, const std::string& instead);
+void RequireChunks(const ScheduleShape& shape, int chunks, const char* instead);
 
 /// Chunk c of rank r holds stage c · ranks + r.
 Placement LoopPlacement(int ranks, int chunks);

@@ -1,6 +1,8 @@
 #include "study/search/block_terms.h"
 
 #include <algorithm>
+#include <numeric>
+#include <utility>
 
 #include "plan/stages.h"
 #include "study/pricing.h"
@@ -55,8 +57,8 @@ double ComputeOf(const plan::LayerProgram& program, const costmodel::Costs& cost
 
 /// Adds `value` of the program of every layer, of embedding and head.
 template <class Value>
-double OfAllLayers(const plan::ProgramTable& table, const Value& value) {
-  double sum = value(table.embedding) + value(table.head);
+double OfAllLayers(const plan::ProgramTable& table, bool several_stages, const Value& value) {
+  double sum = value(table.embedding) + value(several_stages ? table.head : table.lone_head);
   for (const auto& programs : table.layer) sum += std::min(value(programs[0]), value(programs[1]));
   for (int program : table.multi_token) sum += value(program);
   return sum;
@@ -68,19 +70,55 @@ bool HoldSame(const plan::StageContent& a, const plan::StageContent& b) {
       [](const plan::Section& x, const plan::Section& y) { return x.program == y.program && x.count == y.count; });
 }
 
+/// Whether a stage has all layers that another one has.
+bool Holds(const plan::StageContent& stage, const plan::StageContent& other) {
+  const auto count = [](const plan::StageContent& of, int program) {
+    int n = 0;
+    for (const plan::Section& section : of.sections) n += section.program == program ? section.count : 0;
+    return n;
+  };
+  return std::all_of(other.sections.begin(), other.sections.end(), [&](const plan::Section& section) {
+    return count(stage, section.program) >= count(other, section.program);
+  });
+}
+
+/// StageCut::above; kinds with most stages choose first.
+std::vector<int> ChainsOf(const StageCut& cut) {
+  std::vector<int> above(cut.first.size(), -1);
+  const auto stage = [&](int kind) -> const plan::StageContent& {
+    return cut.stages[static_cast<std::size_t>(cut.first[static_cast<std::size_t>(kind)])];
+  };
+  std::vector<int> kinds(above.size());
+  std::iota(kinds.begin(), kinds.end(), 0);
+  const auto stages = [&](int kind) { return cut.count[static_cast<std::size_t>(kind)]; };
+  std::stable_sort(kinds.begin(), kinds.end(), [&](int a, int b) { return stages(a) > stages(b); });
+  for (const int kind : kinds) {
+    int& best = above[static_cast<std::size_t>(kind)];
+    for (const int other : kinds) {
+      const bool free = std::find(above.begin(), above.end(), other) == above.end();
+      if (other == kind || !free || !Holds(stage(kind), stage(other))) continue;
+      if (best < 0 || Holds(stage(other), stage(best))) best = other;
+    }
+  }
+  return above;
+}
+
 }  // namespace
 
-BlockShape ShapeOfBlocks(const plan::Scenario& scenario) {
+BlockShape ShapeOfBlocks(const plan::Scenario& scenario, plan::ProgramTable bare) {
   BlockShape shape;
   shape.holding = plan::HoldingOf(scenario);
-  shape.table = plan::BuildPrograms(scenario);
+  shape.table = std::move(bare);
+  plan::AddStateTraffic(scenario, shape.table);
   const auto& programs = shape.table.programs;
   const auto flops = [&](int p) { return programs[static_cast<std::size_t>(p)].model_flops.value; };
   const auto parameters = [&](int p) {
     return programs[static_cast<std::size_t>(p)].parameters + programs[static_cast<std::size_t>(p)].expert_parameters;
   };
-  shape.model_flops = OfAllLayers(shape.table, flops);
-  shape.parameters = OfAllLayers(shape.table, parameters);
+  for (const bool several : {false, true}) {
+    shape.model_flops[several] = OfAllLayers(shape.table, several, flops);
+    shape.parameters[several] = OfAllLayers(shape.table, several, parameters);
+  }
   for (const plan::LayerProgram& program : shape.table.programs) {
     shape.bytes.push_back(plan::BytesOf(program, shape.holding));
     AddGroups(program, shape.groups);
@@ -94,14 +132,15 @@ std::vector<LayerTerms> PriceBlocks(const BlockShape& shape, const costmodel::Co
   return terms;
 }
 
-double LeastCompute(const BlockShape& shape, const costmodel::Costs& costs) {
+double LeastCompute(const BlockShape& shape, const costmodel::Costs& costs, bool several_stages) {
   std::vector<double> seconds;
   for (const plan::LayerProgram& program : shape.table.programs) seconds.push_back(ComputeOf(program, costs));
-  return OfAllLayers(shape.table, [&](int program) { return seconds[static_cast<std::size_t>(program)]; });
+  return OfAllLayers(shape.table, several_stages,
+                     [&](int program) { return seconds[static_cast<std::size_t>(program)]; });
 }
 
-double LeastWork(const BlockShape& shape, const std::vector<LayerTerms>& prices) {
-  return OfAllLayers(shape.table, [&](int program) {
+double LeastWork(const BlockShape& shape, const std::vector<LayerTerms>& prices, bool several_stages) {
+  return OfAllLayers(shape.table, several_stages, [&](int program) {
     const LayerTerms& t = prices[static_cast<std::size_t>(program)];
     return std::min({t.forward + t.backward, t.forward + t.input + t.weight, t.forward_compute + t.backward_compute});
   });
@@ -114,15 +153,21 @@ StageCut CutOf(const plan::Scenario& scenario, const plan::ProgramTable& table) 
     const auto same = [&](int other) { return HoldSame(cut.stages[static_cast<std::size_t>(other)], cut.stages[s]); };
     const auto it = std::find_if(cut.first.begin(), cut.first.end(), same);
     cut.kind.push_back(static_cast<int>(it - cut.first.begin()));
-    if (it != cut.first.end()) continue;
+    if (it != cut.first.end()) {
+      ++cut.count[static_cast<std::size_t>(cut.kind.back())];
+      continue;
+    }
     cut.first.push_back(static_cast<int>(s));
+    cut.count.push_back(1);
     cut.layers.push_back(0);
     cut.heads.push_back(0);
     for (const plan::Section& section : cut.stages[s].sections) {
       if (section.program == table.embedding) continue;
-      (section.program == table.head ? cut.heads : cut.layers).back() += section.count;
+      const bool head = section.program == table.head || section.program == table.lone_head;
+      (head ? cut.heads : cut.layers).back() += section.count;
     }
   }
+  cut.above = ChainsOf(cut);
   return cut;
 }
 

@@ -6,25 +6,13 @@
 #include "plan/plan.h"
 #include "plan/scenario.h"
 #include "plan/schedule.h"
-#include "study/search/block_terms.h"
+#include "study/search/around.h"
 #include "study/search/in_flight.h"
 #include "study/search/pipeline_paths.h"
+#include "study/search/stage_terms.h"
 #include "study/search/step_terms.h"
 
 namespace isochrone::study {
-
-/// What the stages of one cut cost, one entry per virtual stage: seconds per microbatch, and bytes.
-struct StageTerms {
-  std::vector<double> forward, backward, input, weight;
-  std::vector<double> forward_compute, forward_exposed, backward_compute, backward_exposed;  // of an overlapped pair
-  std::vector<double> kept, kept_for_weight, forward_workspace, backward_workspace, backward_input_workspace;
-  std::vector<double> parameters;
-  std::vector<double> forward_before, backward_before;  // of all stages before
-};
-
-/// Adds layers up to stages; `into` keeps its memory, so that in a loop nothing is allocated.
-void AddUpStages(const plan::Strategy& strategy, const BlockShape& blocks, std::span<const LayerTerms> prices,
-                 const StageCut& cut, StageTerms& into);
 
 /// The pipeline part of a step: what does not depend on how the state is sharded.
 struct PipelineTerms {
@@ -40,9 +28,6 @@ struct PipelineTerms {
 PipelineTerms TermsOfPipeline(const plan::ScheduleShape& shape, const StageTerms& stages, double message,
                               plan::MessageMode mode, const sim::OrderPaths* paths);
 
-/// Most bytes of activations and workspace on each rank, into `bytes` [rank].
-void ActivationBytes(const InFlight& in_flight, const StageTerms& stages, std::span<double> bytes);
-
 /// One configuration's answer. Seconds and bytes.
 struct Estimate {
   double step_time = 0;
@@ -52,19 +37,6 @@ struct Estimate {
   double host = 0;
   double memory = 0;  // of the fullest rank
 };
-
-/// What surrounds the pipeline of a step whose gradient norm is a barrier. Seconds.
-struct AroundTerms {
-  double until = 0, barrier = 0;  // from the pipeline's end to the barrier; the op that is the barrier
-  double gather = 0;              // from the barrier to where the next pipeline begins
-  double data = 0;                // Estimate::data
-};
-/// Of all schedules with the same AroundKind alike, whatever their messages take.
-AroundTerms TermsAround(plan::ScheduleKind kind, const StageTerms& stages, const InFlight& in_flight,
-                        const StepTerms& step, const costmodel::Contention& contention);
-/// 0 … kAroundKinds − 1.
-int AroundKind(plan::ScheduleKind kind);
-inline constexpr int kAroundKinds = 3;
 
 /// Step time in closed form: pipeline (sim/analytic.h), then what surrounds it.
 ///
@@ -84,11 +56,11 @@ Estimate EstimateStep(const PipelineTerms& pipeline, const AroundTerms& around, 
 ///
 /// with lag_r and lead_r of GPipe, 1F1B and interleaved 1F1B; the ranks of the others have the same span. The same
 /// else.
-Estimate EstimateStep(const PipelineTerms& pipeline, const StageTerms& stages, const InFlight& in_flight,
-                      const StepTerms& step, const costmodel::Contention& contention, double host);
+Estimate EstimateStep(const PipelineTerms& pipeline, const StageTerms& stages, const StepTerms& step,
+                      const costmodel::Contention& contention, double host);
 
-/// Every rank's bytes, activations + messages + state, into `bytes`; returns the most.
-double AddState(std::span<const double> activations, double messages, const StepTerms& step, std::span<double> bytes);
+/// Every rank's bytes, what ActivationBytes gave and state, into `bytes`; returns the most.
+double AddState(std::span<const double> activations, const StepTerms& step, std::span<double> bytes);
 
 /// The same for one scenario, with everything built from it.
 struct ScenarioEstimate {

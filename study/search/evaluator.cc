@@ -42,7 +42,11 @@ std::size_t Evaluator::CutHash::operator()(const Cut& cut) const {
 
 void Evaluator::EnterModel() {
   cuts_.clear();
-  for (auto& [shape, known] : accepted_) known.paths = {};
+  for (auto& [layout, shapes] : shapes_) {
+    for (auto& of_kind : shapes) {
+      for (Accepted& known : of_kind) known.cuts.clear();
+    }
+  }
   prefix_ = -1;
 }
 
@@ -61,7 +65,7 @@ void Evaluator::EnterBlock(std::int64_t unit, std::int64_t prefix) {
 
 void Evaluator::EnterLayout(const plan::Scenario& scenario) {
   layout_ = plan::LayoutOf(scenario);
-  plain_ = &BlockOf(scenario, {scenario.strategy.pipeline > 1, {}});
+  plain_ = &BlockOf(scenario, {});
   used_ = 0;
   lane_of_.clear();
   cut_ = {};
@@ -90,16 +94,16 @@ Evaluator::Block& Evaluator::BlockOf(const plan::Scenario& scenario, const Block
   const auto make = [&] {
     plan::Scenario plain = scenario;  // one chunk a rank: where layers are cut does not matter to their programs
     plan::Strategy& s = plain.strategy;
-    s.pipeline = key.piped ? 2 : 1;
+    s.pipeline = std::min(s.pipeline, 2);
     s.chunks_per_rank = 1;
     s.schedule = ScheduleKind::k1f1b;
     s.first_stage_layers = s.last_stage_layers = 0;
     s.account_embedding_in_split = false;
-    if (key == BlockKey{key.piped, {}}) {
+    if (key == BlockKey{}) {
       s.optimizer_sharding = plan::Sharding::kNone;
       s.shard_group = 0;
     }
-    return ShapeOfBlocks(plain);
+    return ShapeOfBlocks(plain, block_store_->Bare(plain));
   };
   blocks_.push_back(std::make_unique<Block>());
   blocks_.back()->key = key;
@@ -125,18 +129,19 @@ const BlockPrices& Evaluator::PricesOf(const plan::Scenario& scenario, const Lan
   }
   return block_store_->prices.Get(key, [&] {
     const costmodel::Costs& costs = CostsNow(scenario, lane.profile);
-    BlockPrices prices{PriceBlocks(shape, costs), 0, costs.ContentionOf(), costs.HostTimePerStep().value};
-    prices.least_work = LeastWork(shape, prices.layers);
+    BlockPrices prices{PriceBlocks(shape, costs), {}, costs.ContentionOf(), costs.HostTimePerStep().value};
+    for (const bool several : {false, true}) prices.least_work[several] = LeastWork(shape, prices.layers, several);
     return prices;
   });
 }
 
 Evaluator::Lane& Evaluator::LaneOf(const plan::Scenario& scenario) {
   const plan::Strategy& s = scenario.strategy;
-  BlockKey key{s.pipeline > 1, {}};
+  BlockKey key{};
   if (plan::ReducesEveryMicrobatch(s)) {
-    const int form = 1 + 2 * s.overlap_data + 4 * s.overlap_parameter_gather;
-    key.traffic = {form, static_cast<int>(s.optimizer_sharding), s.data, s.shard_group};
+    const bool gathers = s.optimizer_sharding == plan::Sharding::kZero3;
+    const int form = 1 + 2 * s.overlap_data + 4 * (gathers && s.overlap_parameter_gather);
+    key = {form, static_cast<int>(s.optimizer_sharding), s.data, s.shard_group};
   }
   const int profile = ProfileOf(scenario);
   for (std::size_t i = 0; i < used_; ++i) {
@@ -163,43 +168,46 @@ void Evaluator::EnterStep(const plan::Scenario& scenario, int combination) {
 
 double Evaluator::LeastComputeTime(const plan::Scenario& scenario) {
   const int profile = ProfileOf(scenario);
-  const auto key = std::pair(profile, plain_->key.piped);
+  const auto key = std::pair(profile, scenario.strategy.pipeline > 1);
   auto it = least_.find(key);
   if (it == least_.end()) {
     const costmodel::Costs& costs = CostsNow(scenario, profile);
-    it = least_.emplace(key, std::pair(LeastCompute(*plain_->shape, costs), costs.HostTimePerStep().value)).first;
+    it = least_.emplace(key, std::pair(LeastCompute(*plain_->shape, costs, key.second), costs.HostTimePerStep().value))
+             .first;
   }
   return Below(scenario.Microbatches() * it->second.first / scenario.strategy.pipeline + it->second.second);
 }
 
 double Evaluator::LeastMemory(const plan::Scenario& scenario) const {
-  const double parameters = plain_->shape->parameters / scenario.strategy.pipeline;
+  const double parameters = plain_->shape->parameters[scenario.strategy.pipeline > 1] / scenario.strategy.pipeline;
   return Below(parameters * plan::LeastStateOfParameter(scenario.strategy).value);
 }
 
 double Evaluator::LeastStepTime(const plan::Scenario& scenario) const {
-  return Below(scenario.Microbatches() * lane_->prices->least_work / scenario.strategy.pipeline + lane_->prices->host);
+  const int ranks = scenario.strategy.pipeline;
+  return Below(scenario.Microbatches() * lane_->prices->least_work[ranks > 1] / ranks + lane_->prices->host);
 }
 
 bool Evaluator::Accepts(const plan::Scenario& scenario) {
   const plan::ScheduleShape shape = ScheduleShapeOf(scenario);
   if (accepted_now_ && shape == shape_) return accepted_now_->legal;
+  if (!shapes_now_ || shape.ranks != shape_.ranks || shape.microbatches != shape_.microbatches)
+    shapes_now_ = &shapes_[{shape.ranks, shape.microbatches}];
   shape_ = shape;
   ++shapes_entered_;
-  const std::uint64_t key =
-      static_cast<std::uint64_t>(shape_.kind) << 60 | static_cast<std::uint64_t>(shape_.ranks) << 44 |
-      static_cast<std::uint64_t>(shape_.chunks) << 32 | static_cast<std::uint32_t>(shape_.microbatches);
-  const auto [it, first] = accepted_.try_emplace(key);
-  Accepted& known = it->second;
-  if (first) {
+  auto& of_kind = (*shapes_now_)[static_cast<std::size_t>(shape.kind)];
+  const auto chunks = static_cast<std::size_t>(shape.chunks);
+  if (of_kind.size() < chunks) of_kind.resize(chunks);
+  accepted_now_ = &of_kind[chunks - 1];
+  if (!accepted_now_->known) {
+    accepted_now_->known = true;
     try {
       plan::TheoryOf(shape_, {});  // checks the shape itself too
-      known.legal = true;
+      accepted_now_->legal = true;
     } catch (const Error&) {
     }
   }
-  accepted_now_ = &known;
-  return known.legal;
+  return accepted_now_->legal;
 }
 
 const InFlight& Evaluator::InFlightNow() {
@@ -214,6 +222,7 @@ void Evaluator::EnterPipeline(const plan::Scenario& scenario) {
       static_cast<int>(s.rank_order), s.first_stage_layers, s.last_stage_layers, s.account_embedding_in_split};
   if (cut != cut_) {
     cut_ = cut;
+    cut_now_ = nullptr;
     steps_now_ = &steps_[cut];
     ++cuts_entered_;
   }
@@ -232,26 +241,38 @@ void Evaluator::Refresh(const plan::Scenario& scenario) {
     lane_->counted = -1;
     AddUpStages(s, *lane_->block->shape, lane_->prices->layers, CutNow(scenario), lane_->stages);
   }
+  const double message_buffers = plan::MessageBuffers(scenario).value;
+  if (lane_->message_buffers != message_buffers) lane_->counted = -1;
+  lane_->message_buffers = message_buffers;
   const plan::MessageMode mode = plan::MessageModeOf(s);
   const sim::OrderPaths* paths = sim::HasPaths(shape_.kind) ? PathsNow(scenario, mode) : nullptr;
   lane_->pipeline = TermsOfPipeline(shape_, lane_->stages, *message, mode, paths);
 }
 
-const sim::OrderPaths* Evaluator::PathsNow(const plan::Scenario& scenario, plan::MessageMode mode) {
+Evaluator::ShapeOfCut& Evaluator::ShapeOfCutNow(const plan::Scenario& scenario) {
   const StageCut& cut = CutNow(scenario);
-  Accepted::CutPaths& known =
-      accepted_now_->paths[scenario.strategy.account_embedding_in_split][static_cast<std::size_t>(mode)];
-  if (known.cut != &cut) known = {&cut, &shared_.PathsOfOrder(KeyOfPaths(shape_, cut, mode), finder_)};
-  return known.paths;
+  auto& cuts = accepted_now_->cuts;
+  const auto known = std::find_if(cuts.begin(), cuts.end(), [&](const ShapeOfCut& of) { return of.cut == &cut; });
+  if (known != cuts.end()) return *known;
+  cuts.push_back({&cut, &shared_.HeldOfCut(shape_, InFlightNow(), cut), {}});
+  return cuts.back();
+}
+
+const sim::OrderPaths* Evaluator::PathsNow(const plan::Scenario& scenario, plan::MessageMode mode) {
+  const sim::OrderPaths*& paths = ShapeOfCutNow(scenario).paths[static_cast<std::size_t>(mode)];
+  if (!paths) paths = &shared_.PathsOfOrder(KeyOfPaths(shape_, CutNow(scenario), mode), finder_);
+  return paths;
 }
 
 const StageCut& Evaluator::CutNow(const plan::Scenario& scenario) {
+  if (cut_now_) return *cut_now_;
   const plan::Strategy& s = scenario.strategy;
   const std::array<std::int32_t, 5> key = {plan::StagesOf(s), s.first_stage_layers, s.last_stage_layers,
                                            s.account_embedding_in_split, s.recompute_layers};
-  const auto it = cuts_.find(key);
-  if (it != cuts_.end()) return it->second;
-  return cuts_.emplace(key, CutOf(scenario, lane_->block->shape->table)).first->second;
+  auto it = cuts_.find(key);
+  if (it == cuts_.end()) it = cuts_.emplace(key, CutOf(scenario, plain_->shape->table)).first;
+  cut_now_ = &it->second;
+  return *cut_now_;
 }
 
 double Evaluator::LeastPipelineTime(const plan::Scenario& scenario) {
@@ -271,9 +292,8 @@ void Evaluator::Count(const plan::Scenario& scenario) {
   Refresh(scenario);
   if (lane_->counted == shapes_entered_) return;
   lane_->counted = shapes_entered_;
-  const InFlight& in_flight = InFlightNow();
-  lane_->activations.resize(static_cast<std::size_t>(in_flight.ranks));
-  ActivationBytes(in_flight, lane_->stages, lane_->activations);
+  lane_->activations.resize(static_cast<std::size_t>(InFlightNow().ranks));
+  ActivationBytes(*ShapeOfCutNow(scenario).held, lane_->stages, lane_->message_buffers, lane_->activations);
 }
 
 double Evaluator::LeastPipelineMemory(const plan::Scenario& scenario) {
@@ -284,11 +304,13 @@ double Evaluator::LeastPipelineMemory(const plan::Scenario& scenario) {
   double most = 0;
   for (double activations : lane_->activations) {
     double parameters = 0;
-    for (int c = 0; c < in_flight.chunks; ++c)
-      parameters += lane_->stages.parameters[static_cast<std::size_t>(*stage++)];
+    for (int c = 0; c < in_flight.chunks; ++c) {
+      const int kind = CutNow(scenario).kind[static_cast<std::size_t>(*stage++)];
+      parameters += lane_->stages.parameters[static_cast<std::size_t>(kind)];
+    }
     most = std::max(most, activations + each * parameters);
   }
-  return Below(most + plan::MessageBuffers(scenario).value);
+  return Below(most);
 }
 
 double Evaluator::Memory(const plan::Scenario& scenario) {
@@ -299,7 +321,7 @@ double Evaluator::Memory(const plan::Scenario& scenario) {
   if (!step) step = &step_store_->Get({cut_, combination_}, [&] { return MakeStep(scenario); });
   step_ = step;
   bytes_.resize(lane_->activations.size());
-  memory_ = AddState(lane_->activations, plan::MessageBuffers(scenario).value, *step_, bytes_);
+  memory_ = AddState(lane_->activations, *step_, bytes_);
   return memory_;
 }
 
@@ -310,23 +332,23 @@ const AroundTerms& Evaluator::AroundNow() {
   Lane::Around& known = lane_->around[i];
   if (known.cut != lane_->cut) {
     known.cut = lane_->cut;
-    known.terms = TermsAround(shape_.kind, lane_->stages, *accepted_now_->in_flight, *step_, lane_->prices->contention);
+    known.terms = TermsAround(shape_.kind, lane_->stages, *step_, lane_->prices->contention);
   }
   return known.terms;
 }
 
 Estimate Evaluator::Evaluate() {
   const BlockPrices& prices = *lane_->prices;
-  Estimate estimate = step_->barrier ? EstimateStep(lane_->pipeline, AroundNow(), prices.host)
-                                     : EstimateStep(lane_->pipeline, lane_->stages, *accepted_now_->in_flight, *step_,
-                                                    prices.contention, prices.host);
+  Estimate estimate = step_->barrier
+                          ? EstimateStep(lane_->pipeline, AroundNow(), prices.host)
+                          : EstimateStep(lane_->pipeline, lane_->stages, *step_, prices.contention, prices.host);
   estimate.memory = memory_;
   return estimate;
 }
 
 double Evaluator::ModelFlops(const plan::Scenario& scenario) const {
   const plan::Strategy& s = scenario.strategy;
-  return plain_->shape->model_flops * s.tensor * s.context * s.data * scenario.Microbatches();
+  return plain_->shape->model_flops[s.pipeline > 1] * s.tensor * s.context * s.data * scenario.Microbatches();
 }
 
 }  // namespace isochrone::study

@@ -58,35 +58,40 @@ class Evaluator {
   double ModelFlops(const plan::Scenario& scenario) const;
 
  private:
+  static constexpr std::size_t kSchedules = static_cast<std::size_t>(plan::ScheduleKind::kText) + 1;
   using Cut = std::array<std::int32_t, 8>;  // which stages lie where in which layout
   struct CutHash {
     std::size_t operator()(const Cut& cut) const;
   };
   struct Block {
-    BlockKey key;
+    BlockKey key{};
     const BlockShape* shape = nullptr;
     std::optional<plan::Plan> sample;  // once a step is worked out from it
   };
-  struct Accepted {
-    bool legal = false;
-    const InFlight* in_flight = nullptr;  // once it is asked for
-    /// Paths of the order for the cut that was last asked about, by message mode.
-    struct CutPaths {
-      const StageCut* cut = nullptr;
-      const sim::OrderPaths* paths = nullptr;
-    };
-    std::array<std::array<CutPaths, 2>, 2> paths;  // [account_embedding_in_split][mode]
+  /// What depends on a schedule's shape and a cut.
+  struct ShapeOfCut {
+    const StageCut* cut = nullptr;
+    const Held* held = nullptr;
+    std::array<const sim::OrderPaths*, 2> paths{};  // [message mode], once they are asked for
   };
+  struct Accepted {
+    bool known = false, legal = false;
+    const InFlight* in_flight = nullptr;  // once it is asked for
+    std::vector<ShapeOfCut> cuts;
+  };
+  /// Shapes with the same ranks and microbatches: [kind][chunks − 1].
+  using Shapes = std::array<std::vector<Accepted>, kSchedules>;
   /// One way to price the passes of a layout, and what they make of its present pipeline.
   struct Lane {
     int profile = 0;
-    BlockKey key;
+    BlockKey key{};
     Block* block = nullptr;
     const BlockPrices* prices = nullptr;
     std::array<std::optional<double>, 4> message;       // seconds, by scatter_gather + 2 overlap_pipeline
     std::int64_t cut = -1, counted = -1, entered = -1;  // what stages, activations and pipeline are of
     StageTerms stages;
-    std::vector<double> activations;
+    std::vector<double> activations;  // with messages
+    double message_buffers = 0;
     PipelineTerms pipeline;
     struct Around {
       std::int64_t cut = -1;
@@ -102,6 +107,7 @@ class Evaluator {
   const costmodel::Costs& CostsNow(const plan::Scenario& scenario, int profile);
   const StageCut& CutNow(const plan::Scenario& scenario);
   const InFlight& InFlightNow();
+  ShapeOfCut& ShapeOfCutNow(const plan::Scenario& scenario);
   const sim::OrderPaths* PathsNow(const plan::Scenario& scenario, plan::MessageMode mode);
   StepTerms MakeStep(const plan::Scenario& scenario);
   const AroundTerms& AroundNow();
@@ -121,7 +127,7 @@ class Evaluator {
   std::shared_ptr<BlockStore> block_store_;
   std::vector<std::unique_ptr<Block>> blocks_;
   std::map<int, costmodel::Costs> costs_;                            // by profile
-  std::map<std::pair<int, bool>, std::pair<double, double>> least_;  // by profile and `piped`: compute, host
+  std::map<std::pair<int, bool>, std::pair<double, double>> least_;  // by profile and several stages: compute, host
   // of the layout
   plan::Layout layout_;
   const Block* plain_ = nullptr;              // whose passes move no state
@@ -133,8 +139,10 @@ class Evaluator {
   Cut cut_{};
   std::int64_t cuts_entered_ = 0, shapes_entered_ = 0, entered_ = 0;
   std::vector<const StepTerms*>* steps_now_ = nullptr;
-  std::unordered_map<std::uint64_t, Accepted> accepted_;
+  std::map<std::pair<int, int>, Shapes> shapes_;  // by ranks and microbatches
+  Shapes* shapes_now_ = nullptr;
   Accepted* accepted_now_ = nullptr;
+  const StageCut* cut_now_ = nullptr;  // once it is asked for
   // of the step
   Lane* lane_ = nullptr;
   int combination_ = 0;

@@ -8,51 +8,30 @@ namespace {
 
 using plan::Phase;
 
-/// Counts of one instant: whole of every chunk, then rest of every chunk.
-using Counts = std::vector<int>;
+using Instant = InFlight::Instant;
 
-/// What a rank holds, and of the instants with one workspace those that no other exceeds.
+/// Of the instants of one rank with one workspace those that no other exceeds. Counts are whole of every chunk, then
+/// rest of every chunk.
 class Fullest {
  public:
   explicit Fullest(int chunks)
-      : chunks_(chunks),
-        now_(2 * static_cast<std::size_t>(chunks), 0),
-        list_(static_cast<std::size_t>(chunks + 1) * static_cast<std::size_t>(2 * chunks + 1), -1) {}
+      : chunks_(chunks), list_(static_cast<std::size_t>(chunks + 1) * static_cast<std::size_t>(2 * chunks + 1), -1) {}
 
-  void Hold(int chunk, int whole, int rest) {
-    now_[static_cast<std::size_t>(chunk)] += whole;
-    now_[static_cast<std::size_t>(chunks_ + chunk)] += rest;
-  }
+  void Look(Instant workspace, const HeldNow& now) { KeepFullest(now, KeptWith(workspace)); }
 
-  void Look(InFlight::Instant workspace) {
-    std::vector<Counts>& kept = KeptWith(workspace);
-    for (std::size_t i = 0; i < kept.size(); ++i) {
-      if (!Covers(kept[i], now_)) continue;
-      std::swap(kept[i], kept[0]);  // the steady state comes back to it
-      return;
-    }
-    std::erase_if(kept, [&](const Counts& k) { return Covers(now_, k); });
-    kept.push_back(now_);
-  }
-
-  void AppendTo(InFlight& counts) {
-    for (auto& [workspace, kept] : kept_) {
-      for (const Counts& k : kept) {
+  void AppendTo(InFlight& counts) const {
+    for (const auto& [workspace, kept] : kept_) {
+      for (const HeldNow& k : kept) {
         const auto middle = k.begin() + chunks_;
         counts.instants.push_back(workspace);
         counts.whole.insert(counts.whole.end(), k.begin(), middle);
         counts.rest.insert(counts.rest.end(), middle, k.end());
-        counts.splits = counts.splits || std::any_of(middle, k.end(), [](int n) { return n > 0; });
       }
     }
   }
 
  private:
-  static bool Covers(const Counts& a, const Counts& b) {
-    return std::equal(a.begin(), a.end(), b.begin(), [](int x, int y) { return x >= y; });
-  }
-
-  std::vector<Counts>& KeptWith(InFlight::Instant workspace) {
+  std::vector<HeldNow>& KeptWith(Instant workspace) {
     const int back = workspace.backward + 1 + (workspace.half ? chunks_ : 0);
     int& list = list_[static_cast<std::size_t>((workspace.forward + 1) * (2 * chunks_ + 1) + back)];
     if (list < 0) {
@@ -63,22 +42,27 @@ class Fullest {
   }
 
   int chunks_;
-  Counts now_;
   std::vector<int> list_;  // [workspace] index into kept_; -1: none yet
-  std::vector<std::pair<InFlight::Instant, std::vector<Counts>>> kept_;
+  std::vector<std::pair<Instant, std::vector<HeldNow>>> kept_;
 };
 
 Fullest FullestOf(const plan::Schedule& schedule, int rank) {
-  Fullest fullest(schedule.placement.chunks);
+  const int chunks = schedule.placement.chunks;
+  Fullest fullest(chunks);
+  HeldNow now(2 * static_cast<std::size_t>(chunks), 0);
+  const auto hold = [&](int chunk, int whole, int rest) {
+    now[static_cast<std::size_t>(chunk)] += whole;
+    now[static_cast<std::size_t>(chunks + chunk)] += rest;
+  };
   for (const plan::Task& task : schedule.order[static_cast<std::size_t>(rank)]) {
     const bool pair = task.phase == Phase::kOverlapped, forward = pair || task.phase == Phase::kForward;
     const bool backward = pair || task.phase == Phase::kBackward || task.phase == Phase::kBackwardInput;
     const int back = pair ? task.chunk_b : task.chunk;
-    if (forward) fullest.Hold(task.chunk, 1, 0);
+    if (forward) hold(task.chunk, 1, 0);
     const bool half = task.phase == Phase::kBackwardInput;
-    fullest.Look({forward ? task.chunk : -1, backward ? back : -1, half});
-    if (backward) fullest.Hold(back, -1, half ? 1 : 0);
-    if (task.phase == Phase::kBackwardWeight) fullest.Hold(task.chunk, 0, -1);
+    fullest.Look({forward ? task.chunk : -1, backward ? back : -1, half}, now);
+    if (backward) hold(back, -1, half ? 1 : 0);
+    if (task.phase == Phase::kBackwardWeight) hold(task.chunk, 0, -1);
   }
   return fullest;
 }
@@ -94,6 +78,19 @@ bool SplitsBackward(plan::ScheduleKind kind) {
     default:
       return true;
   }
+}
+
+void KeepFullest(const HeldNow& now, std::vector<HeldNow>& kept) {
+  const auto covers = [](const HeldNow& a, const HeldNow& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), [](int x, int y) { return x >= y; });
+  };
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    if (!covers(kept[i], now)) continue;
+    std::swap(kept[i], kept[0]);  // the steady state comes back to it
+    return;
+  }
+  std::erase_if(kept, [&](const HeldNow& k) { return covers(now, k); });
+  kept.push_back(now);
 }
 
 InFlight CountInFlight(const plan::Schedule& schedule) {
@@ -112,10 +109,20 @@ InFlight CountInFlight(const plan::Schedule& schedule) {
 }
 
 plan::ScheduleShape ShapeForCounting(const plan::ScheduleShape& shape) {
+  const auto for_each_rank = [&] {
+    switch (shape.kind) {
+      case plan::ScheduleKind::k1f1b:
+      case plan::ScheduleKind::kZbH1:
+        return 1;
+      case plan::ScheduleKind::kDualPipe:
+        return 3;
+      default:
+        return 2;
+    }
+  };
   if (shape.kind == plan::ScheduleKind::kGpipe) return shape;
   plan::ScheduleShape small = shape;
-  const bool soon = shape.kind == plan::ScheduleKind::k1f1b || shape.kind == plan::ScheduleKind::kZbH1;
-  small.microbatches = std::min(shape.microbatches, (soon ? 1 : 3) * shape.ranks);
+  small.microbatches = std::min(shape.microbatches, for_each_rank() * shape.ranks);
   const bool even = shape.kind == plan::ScheduleKind::kDualPipe || shape.kind == plan::ScheduleKind::kDualPipeV;
   if (even && (shape.microbatches - small.microbatches) % 2 != 0) ++small.microbatches;
   return small;

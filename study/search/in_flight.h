@@ -22,14 +22,18 @@ struct InFlight {
   std::vector<int> first;  // [rank], and one past the last: index of its first instant
   std::vector<Instant> instants;
   std::vector<double> whole, rest;  // [instant · chunks + chunk]
-  bool splits = false;              // some instant holds a rest
 };
+
+using HeldNow = std::vector<int>;  // counts of one instant
+
+/// Adds `now` where no other of `kept` has as much in every count, and drops those that it has as much as.
+void KeepFullest(const HeldNow& now, std::vector<HeldNow>& kept);
 
 /// Counts of `schedule`.
 InFlight CountInFlight(const plan::Schedule& schedule);
 
-/// A shape with few microbatches that has the counts of `shape`: from three for each rank on, of 1F1B and ZB-H1 from one
-/// for each, no schedule holds more with more of them, but GPipe, which holds them all.
+/// A shape with few microbatches that has the counts of `shape`: no schedule but GPipe, which holds them all, holds
+/// more with more of them from two for each rank on; of 1F1B and ZB-H1 from one for each, of DualPipe from three.
 plan::ScheduleShape ShapeForCounting(const plan::ScheduleShape& shape);
 
 /// Counts of the schedule that plan::BuildSchedule makes of `shape`. Throws Error where the shape is impossible.

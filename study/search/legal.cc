@@ -25,6 +25,21 @@ bool HasTwoChunksAnyway(ScheduleKind kind) {
   }
 }
 
+/// True where only one chunk a rank is possible.
+bool HasOneChunk(ScheduleKind kind) {
+  switch (kind) {
+    case ScheduleKind::kGpipe:
+    case ScheduleKind::k1f1b:
+    case ScheduleKind::kZbH1:
+    case ScheduleKind::kZbH2:
+    case ScheduleKind::kZbAuto1p:
+    case ScheduleKind::kZbAuto2p:
+      return true;
+    default:
+      return false;
+  }
+}
+
 int Replicas(const Strategy& s) { return s.data * s.context; }
 
 }  // namespace
@@ -72,6 +87,7 @@ bool LegalPipeline(const plan::Scenario& scenario, const Constraints& constraint
       (s.chunks_per_rank > 1 || (s.schedule != ScheduleKind::k1f1b && s.schedule != ScheduleKind::kGpipe)))
     return false;
   if (HasTwoChunksAnyway(s.schedule) && s.chunks_per_rank > 2) return false;
+  if (HasOneChunk(s.schedule) && s.chunks_per_rank > 1) return false;
   const int first = s.first_stage_layers, last = s.last_stage_layers;
   if (first > 0 || last > 0) {
     const int others = stages - (first > 0) - (last > 0), rest = layers - first - last;

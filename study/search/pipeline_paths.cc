@@ -12,13 +12,13 @@ constexpr Ratio kRatios[] = {{1.2, 0.8, 0.5, 0.05}, {1.2, 0.8, 2.0, 0.33},  {2.2
                              {2.2, 0.8, 2.0, 0.33}, {1.15, 0.45, 1.0, 0.1}, {1.6, 0.95, 1.0, 0.1}};
 constexpr double kExposed = 0.15;  // of a pass: what an overlapped pair hides
 
-/// Arrays behind StageTimes.
+/// Arrays behind StageTimes, [kind].
 struct Probe {
   std::vector<double> forward, input, weight, backward, forward_compute, forward_exposed, backward_compute,
       backward_exposed;
 
   Probe(const PathsKey& key, const Ratio& ratio) {
-    for (const int kind : key.kind) {
+    for (std::size_t kind = 0; kind < key.layers.size(); ++kind) {
       const double size = key.layers[kind] + ratio.head * key.heads[kind];
       forward.push_back(size);
       input.push_back(ratio.input * size);
@@ -30,14 +30,16 @@ struct Probe {
       backward_exposed.push_back(kExposed * backward.back());
     }
   }
-  sim::StageTimes Times(const Ratio& ratio, plan::MessageMode mode) const {
+  sim::StageTimes Times(const Ratio& ratio, const PathsKey& key, const std::vector<int>& stages) const {
     return {forward,
             input,
             weight,
             backward,
             ratio.message,
-            mode,
-            {forward_compute, forward_exposed, backward_compute, backward_exposed}};
+            key.mode,
+            {forward_compute, forward_exposed, backward_compute, backward_exposed},
+            key.kind,
+            stages};
   }
 };
 
@@ -57,8 +59,10 @@ sim::OrderPaths PathFinder::PathsOf(const PathsKey& key) {
   }
   std::vector<Probe> arrays;
   for (const Ratio& ratio : kRatios) arrays.emplace_back(key, ratio);
+  std::vector<int> stages(key.layers.size(), 0);  // [kind]
+  for (const int kind : key.kind) ++stages[kind];
   std::vector<sim::StageTimes> probes;
-  for (std::size_t i = 0; i < arrays.size(); ++i) probes.push_back(arrays[i].Times(kRatios[i], key.mode));
+  for (std::size_t i = 0; i < arrays.size(); ++i) probes.push_back(arrays[i].Times(kRatios[i], key, stages));
   return {*graph_, key.kind, probes};
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "study/search/held.h"
 #include "study/search/in_flight.h"
 #include "study/search/pipeline_paths.h"
 #include "study/search/step_terms.h"
@@ -65,17 +66,12 @@ class Recent {
   std::vector<std::pair<std::int64_t, std::shared_ptr<Store>>> stores_;  // the last asked for is last
 };
 
-/// What decides a block's programs beside its unit: whether it has a pipeline, and how passes move sharded state (all
-/// zero where they move none).
-struct BlockKey {
-  bool piped = false;
-  std::array<std::int32_t, 4> traffic{};
-  auto operator<=>(const BlockKey&) const = default;
-};
+/// What decides a block's programs beside its unit: how passes move sharded state (all zero where they move none).
+using BlockKey = std::array<std::int32_t, 4>;
 
 /// What decides a block's prices beside its programs: the framework profile and the shapes of its groups.
 struct PricesKey {
-  BlockKey block;
+  BlockKey block{};
   int profile = 0;
   std::vector<int> shapes;
   auto operator<=>(const PricesKey&) const = default;
@@ -84,7 +80,7 @@ struct PricesKey {
 /// Prices of a block's layers and of what goes with them.
 struct BlockPrices {
   std::vector<LayerTerms> layers;
-  double least_work = 0;  // of one microbatch, all layers
+  std::array<double, 2> least_work{};  // of one microbatch, all layers; [0] with one stage, [1] with several
   costmodel::Contention contention;
   double host = 0;
 };
@@ -93,6 +89,22 @@ struct BlockPrices {
 struct BlockStore {
   MadeOnce<BlockKey, BlockShape> shapes;
   MadeOnce<PricesKey, BlockPrices> prices;
+
+  const plan::ProgramTable& Bare(const plan::Scenario& scenario) {
+    std::call_once(bare_made_, [&] { bare_ = plan::BuildBarePrograms(scenario); });
+    return bare_;
+  }
+
+ private:
+  std::once_flag bare_made_;
+  plan::ProgramTable bare_;
+};
+
+/// What decides what ranks hold of each kind of stage: the shape that is counted, and where the kinds are.
+struct HeldKey {
+  std::array<int, 4> shape{};
+  Kinds kinds;
+  auto operator<=>(const HeldKey&) const = default;
 };
 
 /// What decides the work around a pipeline beside its prefix: which stages lie where, and the combination of step axes.
@@ -109,8 +121,13 @@ class SharedTerms {
   /// Requires  plan::TheoryOf accepts `shape`
   const InFlight& InFlightOfShape(const plan::ScheduleShape& shape) {
     const plan::ScheduleShape small = ShapeForCounting(shape);
-    const std::array<int, 4> key = {static_cast<int>(small.kind), small.ranks, small.chunks, small.microbatches};
-    return counts_.Get(key, [&] { return InFlightOf(small); });
+    return counts_.Get(KeyOf(small), [&] { return InFlightOf(small); });
+  }
+
+  /// InFlightOfShape by kind of stage of `cut`.
+  const Held& HeldOfCut(const plan::ScheduleShape& shape, const InFlight& in_flight, const StageCut& cut) {
+    const HeldKey key{KeyOf(ShapeForCounting(shape)), {cut.kind, cut.above}};
+    return held_.Get(key, [&] { return HeldByKind(in_flight, key.kinds); });
   }
 
   const sim::OrderPaths& PathsOfOrder(const PathsKey& key, PathFinder& finder) {
@@ -121,7 +138,12 @@ class SharedTerms {
   std::shared_ptr<StepStore> StepsOf(std::int64_t prefix) { return steps_.Of(prefix); }
 
  private:
+  static std::array<int, 4> KeyOf(const plan::ScheduleShape& shape) {
+    return {static_cast<int>(shape.kind), shape.ranks, shape.chunks, shape.microbatches};
+  }
+
   MadeOnce<std::array<int, 4>, InFlight> counts_;
+  MadeOnce<HeldKey, Held> held_;
   MadeOnce<PathsKey, sim::OrderPaths> paths_;
   Recent<BlockStore, 4> blocks_;
   Recent<StepStore, 32> steps_;

@@ -13,55 +13,40 @@ namespace {
 using plan::Group;
 using plan::Op;
 
-/// The contents of a rank's chunks, and which ranks have the same.
-struct Classes {
-  std::vector<int> first;  // [class] rank
-  std::vector<int> of;     // [rank] class
-};
-
-Classes ClassesOf(const StageCut& cut, const InFlight& in_flight) {
-  Classes classes;
-  const auto chunks = static_cast<std::size_t>(in_flight.chunks);
-  const auto kind = [&](int rank, std::size_t chunk) {
-    return cut.kind[static_cast<std::size_t>(in_flight.stage[static_cast<std::size_t>(rank) * chunks + chunk])];
+/// The first ranks of rows that have the same in all chunks.
+std::vector<int> RowsOf(const StageCut& cut, const InFlight& in_flight) {
+  const auto kind = [&](int rank, int chunk) {
+    const auto stage =
+        static_cast<std::size_t>(in_flight.stage[static_cast<std::size_t>(rank * in_flight.chunks + chunk)]);
+    return cut.kind[stage];
   };
-  const auto same = [&](int a, int b) {
-    for (std::size_t c = 0; c < chunks; ++c) {
-      if (kind(a, c) != kind(b, c)) return false;
+  const auto as_before = [&](int rank) {
+    for (int chunk = 0; chunk < in_flight.chunks; ++chunk) {
+      if (kind(rank, chunk) != kind(rank - 1, chunk)) return false;
     }
     return true;
   };
+  std::vector<int> rows;
   for (int rank = 0; rank < in_flight.ranks; ++rank) {
-    const auto it = std::find_if(classes.first.begin(), classes.first.end(), [&](int r) { return same(r, rank); });
-    classes.of.push_back(static_cast<int>(it - classes.first.begin()));
-    if (it == classes.first.end()) classes.first.push_back(rank);
+    if (rank == 0 || !as_before(rank)) rows.push_back(rank);
   }
-  return classes;
+  return rows;
 }
 
-/// Puts one rank of each class on `sample`, with one forward and backward pass of each chunk: AddStepWork and StateOf
-/// look at nothing else.
-void PlaceClasses(const StageCut& cut, const InFlight& in_flight, const Classes& classes, plan::Plan& sample) {
+/// Puts these ranks on `sample`, without tasks: StepWorkOf and StateOf look at nothing else.
+void Place(const std::vector<int>& ranks, const StageCut& cut, const InFlight& in_flight, plan::Plan& sample) {
   plan::Placement& place = sample.schedule.placement;
-  place.ranks = static_cast<int>(classes.first.size());
+  place.ranks = static_cast<int>(ranks.size());
   place.chunks = in_flight.chunks;
   place.directions = in_flight.directions;
   place.stages = static_cast<int>(cut.first.size());
   sample.stages.clear();
   for (int stage : cut.first) sample.stages.push_back(cut.stages[static_cast<std::size_t>(stage)]);
   place.stage.clear();
-  sample.schedule.order.assign(classes.first.size(), {});
-  for (std::size_t c = 0; c < classes.first.size(); ++c) {
+  for (const int rank : ranks) {
     for (int chunk = 0; chunk < in_flight.chunks; ++chunk) {
-      const auto slot = static_cast<std::size_t>(classes.first[c] * in_flight.chunks + chunk);
-      const auto stage = static_cast<std::size_t>(in_flight.stage[slot]);
-      place.stage.push_back(static_cast<std::int16_t>(cut.kind[stage]));
-      plan::Task task;
-      task.chunk = static_cast<std::uint8_t>(chunk);
-      for (plan::Phase phase : {plan::Phase::kForward, plan::Phase::kBackward}) {
-        task.phase = phase;
-        sample.schedule.order[c].push_back(task);
-      }
+      const auto stage = in_flight.stage[static_cast<std::size_t>(rank * in_flight.chunks + chunk)];
+      place.stage.push_back(static_cast<std::int16_t>(cut.kind[static_cast<std::size_t>(stage)]));
     }
   }
   place.direction.assign(place.stage.size(), 0);
@@ -94,40 +79,20 @@ void AddEpilogue(const std::vector<Op>& ops, const costmodel::Costs& costs, Rank
   }
 }
 
-/// `op` is priced as the one before it where it is the same: buckets are.
-class SidePrices {
- public:
-  explicit SidePrices(const costmodel::Costs& costs) : costs_(costs) {}
-  double Of(const Op& op) {
-    if (!last_ || !(last_->kind == op.kind)) seconds_ = costs_.TimeOf(op).value;
-    last_ = &op;
-    return seconds_;
-  }
-
- private:
-  const costmodel::Costs& costs_;
-  const Op* last_ = nullptr;
-  double seconds_ = 0;
-};
-
-/// `buckets`  [chunk] of its class; their seconds are added up
-void AddSide(const plan::SideTask& side, const plan::Plan& sample, double seconds, RankClass& of, Buckets* buckets) {
-  const auto chunk_of = [&](int task) {
-    return sample.schedule.order[static_cast<std::size_t>(side.rank)][static_cast<std::size_t>(task)].chunk;
-  };
-  if (side.before.task != plan::Anchor::kNone) {
-    // Later buckets arrive while the layers of those before compute.
-    if (side.before.task >= 0 && side.before.progress == 0 && chunk_of(side.before.task) == 0) of.gather += seconds;
+/// `seconds`  of each task of the run
+/// `buckets`  [chunk] of its class
+void AddSide(const plan::SideRun& run, double seconds, RankClass& of, Buckets* buckets) {
+  if (run.gathers) {  // later buckets arrive while the layers of those before compute
+    if (run.chunk == 0) of.gather += seconds;
     return;
   }
-  const auto* collective = std::get_if<plan::Collective>(&side.op.kind);
-  if (side.after.task < 0 || (collective && collective->group == Group::kExpertData)) {
-    of.reduce_late += seconds;
+  const auto* collective = std::get_if<plan::Collective>(&run.op.kind);
+  if (collective && collective->group == Group::kExpertData) {
+    of.reduce_late += run.count * seconds;
     return;
   }
-  Buckets& chunk = buckets[chunk_of(side.after.task)];
-  chunk.reduce += seconds;
-  if (!collective || collective->group != Group::kReplica) ++chunk.count;  // its shards go with the bucket
+  buckets[run.chunk].count = run.count;
+  buckets[run.chunk].reduce += seconds;  // with the shards of the bucket over its copies, which are a run of their own
 }
 
 }  // namespace
@@ -148,37 +113,30 @@ plan::Plan SampleOf(const BlockShape& blocks) {
 
 StepTerms TermsOfStep(const plan::Scenario& scenario, const StageCut& cut, const InFlight& in_flight,
                       const costmodel::Costs& costs, plan::Plan& sample) {
-  const Classes classes = ClassesOf(cut, in_flight);
+  const std::vector<int> rows = RowsOf(cut, in_flight);
   sample.layout = plan::LayoutOf(scenario);
-  sample.side.clear();
-  sample.prologue.clear();
-  sample.epilogue.clear();
-  PlaceClasses(cut, in_flight, classes, sample);
-  plan::AddStepWork(scenario, sample);
+  Place(rows, cut, in_flight, sample);
+  const std::vector<plan::RankStep> steps = plan::StepWorkOf(scenario, sample);
 
   StepTerms terms;
-  terms.barrier = sample.epilogue_barrier;
-  terms.classes.reserve(classes.first.size());
-  for (std::size_t c = 0; c < classes.first.size(); ++c) {
-    RankClass of;
-    of.first_rank = classes.first[c];
-    for (const Op& op : sample.prologue[c]) of.prologue += costs.TimeOf(op).value;
-    AddEpilogue(sample.epilogue[c], costs, of);
+  terms.barrier = plan::HasBarrier(scenario.strategy);
+  terms.ranks = in_flight.ranks;
+  terms.chunks = in_flight.chunks;
+  for (const std::int16_t kind : sample.schedule.placement.stage) terms.buckets.push_back({kind, 0, 0});
+  terms.classes.resize(steps.size());
+  for (std::size_t c = 0; c < steps.size(); ++c) {
+    RankClass& of = terms.classes[c];
+    of.first_rank = rows[c];
+    of.ranks = (c + 1 < rows.size() ? rows[c + 1] : in_flight.ranks) - rows[c];
     of.state = plan::StateOf(scenario, sample, static_cast<int>(c)).Total().value;
-    terms.classes.push_back(of);
+    for (const Op& op : steps[c].prologue) of.prologue += costs.TimeOf(op).value;
+    AddEpilogue(steps[c].epilogue, costs, of);
+    Buckets* const buckets = terms.buckets.data() + c * static_cast<std::size_t>(terms.chunks);
+    for (const plan::SideRun& run : steps[c].side) AddSide(run, costs.TimeOf(run.op).value, of, buckets);
   }
-  const auto chunks = static_cast<std::size_t>(in_flight.chunks);
-  terms.buckets.resize(classes.first.size() * chunks);
-  SidePrices prices(costs);
-  for (const plan::SideTask& side : sample.side) {
-    const auto c = static_cast<std::size_t>(side.rank);
-    AddSide(side, sample, prices.Of(side.op), terms.classes[c], terms.buckets.data() + c * chunks);
-  }
-  for (Buckets& chunk : terms.buckets) {
-    if (chunk.count > 0) chunk.reduce /= chunk.count;
-  }
-  terms.class_of.assign(classes.of.begin(), classes.of.end());
-  for (int c : classes.of) ++terms.classes[static_cast<std::size_t>(c)].ranks;
+  const auto reduces = [](const plan::SideRun& run) { return !run.gathers; };
+  for (const plan::RankStep& step : steps)
+    terms.beside = terms.beside || std::any_of(step.side.begin(), step.side.end(), reduces);
   return terms;
 }
 

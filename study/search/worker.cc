@@ -9,8 +9,8 @@
 
 namespace isochrone::study {
 
-double Worker::Score(double time) const {
-  return ScoreOf(space_, walk_->number, scenario_, time, evaluator_.ModelFlops(scenario_));
+double Worker::Score(double time, double model_flops) const {
+  return ScoreOf(space_, walk_->number, scenario_, time, model_flops);
 }
 
 double Worker::Capacity() const {
@@ -102,7 +102,7 @@ double Worker::LeastScore(const Walk& walk, std::int64_t unit) {
     evaluator_.EnterLayout(scenario_);
     EachStep([&](int) {
       if (!TooLarge(evaluator_.LeastMemory(scenario_)))
-        least = std::min(least, Score(evaluator_.LeastComputeTime(scenario_)));
+        least = std::min(least, Score(evaluator_.LeastComputeTime(scenario_), evaluator_.ModelFlops(scenario_)));
     });
   }
   return least;
@@ -183,7 +183,7 @@ void Worker::Price(std::int64_t index) {
   c.sequences = scenario_.batch.sequences;
   c.gpus = s.tensor * s.context * s.data * s.pipeline;
   c.model_flops = evaluator_.ModelFlops(scenario_);
-  c.score = Score(e.step_time);
+  c.score = Score(e.step_time, c.model_flops);
   c.fits = memory_ <= Capacity();
   if (keep_rows_) rows.push_back(c);
   if (!c.fits) ++found.out_of_memory;

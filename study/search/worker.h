@@ -64,9 +64,12 @@ class Worker {
   void Price(std::int64_t index);
   void Lower(double score);
 
-  double Score(double time) const;
+  double Score(double time, double model_flops) const;
   double Capacity() const;
-  bool Hopeless(double least_time) const { return Score(least_time) > threshold_.load(std::memory_order_relaxed); }
+  /// No configuration that takes at least so many seconds may be among the best.
+  bool Hopeless(double least_time) const {
+    return Score(least_time, evaluator_.ModelFlops(scenario_)) > threshold_.load(std::memory_order_relaxed);
+  }
   bool TooLarge(double bytes) const { return space_.constraints.fits && bytes > Capacity(); }
 
   const Space& space_;

@@ -1,0 +1,143 @@
+#include "study/search/around.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace isochrone::study {
+namespace {
+
+using plan::ScheduleKind;
+
+/// The data stream of one rank beside its compute: buckets queue, and both are slower while both run.
+class DataQueue {
+ public:
+  explicit DataQueue(const costmodel::Contention& contention) : contention_(contention) {}
+
+  void Add(double seconds) { left_ += seconds; }
+  void Compute(double work) { Compute(1, work, 0); }
+
+  /// `n` times: `work` seconds of compute, and then a bucket of `reduce` seconds. While the queue outlasts the work,
+  /// all steps are alike; so are those that begin with the same short queue.
+  void Compute(int n, double work, double reduce) {
+    const double slowed = work * contention_.compute, drains = slowed / contention_.communication;
+    work_ += n * work;
+    while (n > 0) {
+      int alike = 1;
+      if (left_ >= drains) {
+        if (reduce >= drains) alike = n;
+        else alike = static_cast<int>(std::min<double>(n, 1 + std::floor((left_ - drains) / (drains - reduce))));
+        now_ += alike * slowed;
+        left_ += alike * (reduce - drains);
+      } else {
+        if (left_ == reduce) alike = n;
+        const double drained = left_ * contention_.communication;  // time until the queue is empty
+        now_ += alike * (drained + (work - drained / contention_.compute));
+        left_ = reduce;
+      }
+      n -= alike;
+    }
+  }
+  double Slower() const { return now_ - work_; }
+  double Left() const { return left_; }
+
+ private:
+  const costmodel::Contention& contention_;
+  double now_ = 0, work_ = 0, left_ = 0;
+};
+
+/// What gradient buckets do to a rank: `slower` holds up the ranks that wait for its last pass, `left` only itself.
+struct Side {
+  double slower = 0, left = 0;
+};
+
+Side SideOf(const StepTerms& step, std::size_t c, ScheduleKind kind, const StageTerms& stages,
+            const costmodel::Contention& contention) {
+  if (!step.beside) return {};
+  const Buckets* buckets = step.buckets.data() + c * static_cast<std::size_t>(step.chunks);
+  const std::vector<double>& pass = SplitsBackward(kind) ? stages.weight : stages.backward;
+  const auto seconds = [&](int chunk) { return pass[static_cast<std::size_t>(buckets[chunk].kind)]; };
+  const bool in_groups = kind == ScheduleKind::kInterleaved1f1b;
+  DataQueue queue(contention);
+  for (int chunk = step.chunks - 1; chunk >= 0; --chunk) {
+    const Buckets& of = buckets[chunk];
+    if (of.count == 0) continue;
+    queue.Compute(of.count, seconds(chunk) / of.count, of.reduce);
+    // The last group of microbatches passes the chunk below before that one's last pass.
+    if (in_groups && chunk > 0) queue.Compute((step.ranks - 1) * seconds(chunk - 1));
+  }
+  queue.Add(step.classes[c].reduce_late);
+  return {queue.Slower(), queue.Left()};
+}
+
+bool Drains(ScheduleKind kind) {
+  return kind == ScheduleKind::kGpipe || kind == ScheduleKind::k1f1b || kind == ScheduleKind::kInterleaved1f1b;
+}
+
+/// From the end of the pipeline's last task to the gradient norm's barrier.
+double UntilBarrier(ScheduleKind kind, const StageTerms& stages, const StepTerms& step,
+                    const costmodel::Contention& contention, double& beside) {
+  double tied_ready = 0, tied = 0, chain = 0, latest = 0, plain = 0;
+  const bool drains = Drains(kind);
+  // From the last class to the first: a slower last pass holds up every rank before it.
+  const auto ready = [&](std::size_t c) {
+    const RankClass& of = step.classes[c];
+    const Side side = SideOf(step, c, kind, stages, contention);
+    chain = drains ? chain + side.slower * of.ranks : std::max(chain, side.slower);
+    const double lag = drains ? stages.backward_before[static_cast<std::size_t>(of.first_rank)] : 0;
+    plain = std::max(plain, of.to_tied + of.to_barrier - lag);
+    return chain + side.left + of.to_tied - lag;
+  };
+  for (std::size_t c = step.classes.size(); c-- > 0;) {
+    const RankClass& of = step.classes[c];
+    const double at = ready(c);
+    if (of.tied > 0) {
+      tied_ready = std::max(tied_ready, at);
+      tied = std::max(tied, of.tied + of.to_barrier);
+      plain = std::max(plain, of.to_tied + of.tied + of.to_barrier);
+    } else {
+      latest = std::max(latest, at + of.to_barrier);
+    }
+  }
+  const double until = std::max(latest, tied_ready + tied);
+  beside = std::max(0.0, until - plain);
+  return until;
+}
+
+}  // namespace
+
+int AroundKind(ScheduleKind kind) { return !Drains(kind) ? 2 : kind == ScheduleKind::kInterleaved1f1b ? 1 : 0; }
+
+AroundTerms TermsAround(ScheduleKind kind, const StageTerms& stages, const StepTerms& step,
+                        const costmodel::Contention& contention) {
+  AroundTerms around;
+  around.until = UntilBarrier(kind, stages, step, contention, around.data);
+  double after = 0;
+  for (const RankClass& of : step.classes) {
+    const double lead = stages.forward_before[static_cast<std::size_t>(of.first_rank)];
+    around.barrier = std::max(around.barrier, of.barrier);
+    after = std::max(after, of.after - lead);
+    around.gather = std::max(around.gather, of.after + of.prologue + of.gather - lead);
+  }
+  around.data += around.gather - after;
+  return around;
+}
+
+Period PeriodWithoutBarrier(ScheduleKind kind, double makespan, double late, const StageTerms& stages,
+                            const StepTerms& step, const costmodel::Contention& contention) {
+  const bool drains = Drains(kind);
+  Period longest;
+  double chain = 0;
+  for (std::size_t c = step.classes.size(); c-- > 0;) {
+    const RankClass& of = step.classes[c];
+    const Side side = SideOf(step, c, kind, stages, contention);
+    chain = drains ? chain + side.slower * of.ranks : std::max(chain, side.slower);
+    const auto first = static_cast<std::size_t>(of.first_rank);
+    const double shifted = drains ? stages.backward_before[first] + stages.forward_before[first] : late;
+    const double epilogue = of.to_tied + of.tied + of.to_barrier + of.barrier + of.after;
+    const double period = makespan - shifted + chain + side.left + epilogue + of.prologue + of.gather;
+    if (period > longest.seconds) longest = {period, chain + side.left + of.gather};
+  }
+  return longest;
+}
+
+}  // namespace isochrone::study
