@@ -18,7 +18,7 @@ inline constexpr int kHolds = 5;
 /// InFlight of one cut, added up over stages that hold the same layers, without what a rank never holds. Four instants
 /// of a rank lie side by side, so that one sum need not wait for another.
 struct Held {
-  using Instants = std::array<double, 4>;    // counts; 0 where there are fewer
+  using Instants = std::array<float, 4>;     // counts, exact up to 2^24; 0 where there are fewer
   std::vector<int> first_hold, first_group;  // [rank], and one past the last
   std::vector<int> hold;                     // hold · kinds + kind of stage, ascending for each rank
   std::vector<Instants> count;               // group after group, one for each hold of its rank
