@@ -26,7 +26,7 @@ constexpr plan::Sharding kShardings[] = {plan::Sharding::kNone, plan::Sharding::
 RunResult RunSingle(plan::Scenario s) {
   s.strategy.precision = s.strategy.gradient_dtype = s.strategy.gradient_reduce_dtype = plan::Dtype::kFp32;
   RunOptions options = TinyOptions(s);
-  options.adam.epsilon = 1e-5;
+  options.adam.epsilon = 1e-4;
   return Run<float>(s, plan::BuildPlan(s), options);
 }
 
