@@ -128,7 +128,11 @@ StepKeys EffectOfStep(const plan::Scenario& scenario) {
   Sharding& sharding = effect.optimizer_sharding;
   if (sharding == Sharding::kZero2 && !every) sharding = Sharding::kZero1;
   // DeepSpeed takes another path through its code with ZeRO, even where there is nothing to share.
-  if (sharding == Sharding::kZero1 && alone && s.framework != "megatron_deepspeed") sharding = Sharding::kNone;
+  if (alone && s.framework != "megatron_deepspeed") {
+    if (sharding == Sharding::kZero1) sharding = Sharding::kNone;
+    // What is fetched anyway is fetched from nobody else.
+    if (sharding == Sharding::kZero3 && s.offload_parameters != plan::OffloadTarget::kNone) sharding = Sharding::kZero2;
+  }
   effect.zero2_reduce_every_microbatch = false;  // said by the sharding
   if (alone) effect.overlap_data = false;
   if (alone || sharding == Sharding::kNone) effect.overlap_parameter_gather = false;
