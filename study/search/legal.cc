@@ -11,32 +11,20 @@ using plan::ScheduleKind;
 using plan::Sharding;
 using plan::Strategy;
 
-/// True where chunks_per_rank says nothing.
-bool HasTwoChunksAnyway(ScheduleKind kind) {
+/// Chunks that a rank has in a schedule; 0 where chunks_per_rank decides.
+int FixedChunks(ScheduleKind kind) {
   switch (kind) {
     case ScheduleKind::kZbV:
     case ScheduleKind::kVHalf:
     case ScheduleKind::kVMin:
     case ScheduleKind::kDualPipe:
     case ScheduleKind::kDualPipeV:
-      return true;
+      return 2;
+    case ScheduleKind::kInterleaved1f1b:
+    case ScheduleKind::kText:
+      return 0;
     default:
-      return false;
-  }
-}
-
-/// True where only one chunk a rank is possible.
-bool HasOneChunk(ScheduleKind kind) {
-  switch (kind) {
-    case ScheduleKind::kGpipe:
-    case ScheduleKind::k1f1b:
-    case ScheduleKind::kZbH1:
-    case ScheduleKind::kZbH2:
-    case ScheduleKind::kZbAuto1p:
-    case ScheduleKind::kZbAuto2p:
-      return true;
-    default:
-      return false;
+      return 1;
   }
 }
 
@@ -86,8 +74,7 @@ bool LegalPipeline(const plan::Scenario& scenario, const Constraints& constraint
   if (s.pipeline == 1 &&
       (s.chunks_per_rank > 1 || (s.schedule != ScheduleKind::k1f1b && s.schedule != ScheduleKind::kGpipe)))
     return false;
-  if (HasTwoChunksAnyway(s.schedule) && s.chunks_per_rank > 2) return false;
-  if (HasOneChunk(s.schedule) && s.chunks_per_rank > 1) return false;
+  if (const int fixed = FixedChunks(s.schedule); fixed > 0 && s.chunks_per_rank > fixed) return false;
   const int first = s.first_stage_layers, last = s.last_stage_layers;
   if (first > 0 || last > 0) {
     const int others = stages - (first > 0) - (last > 0), rest = layers - first - last;
@@ -151,7 +138,7 @@ bool RepeatsLayout(const Strategy& s, const Strategy& base) {
 }
 
 bool RepeatsPipeline(const Strategy& s, const Strategy& base) {
-  if (HasTwoChunksAnyway(s.schedule) && s.chunks_per_rank != base.chunks_per_rank) return true;
+  if (FixedChunks(s.schedule) == 2 && s.chunks_per_rank != base.chunks_per_rank) return true;
   const bool scatters = s.pipeline > 1 && s.tensor > 1 && !s.sequence_parallel;
   if (!scatters && s.scatter_gather != base.scatter_gather) return true;
   return s.pipeline == 1 && s.overlap_pipeline != base.overlap_pipeline;
