@@ -47,7 +47,8 @@ class Desk {
     RankUnits(worker);
     for (Part part = Take(); part.unit >= 0; part = Take()) {
       const Walk& walk = WalkOf(part.unit);
-      worker.Run(walk, part.unit - walk.first_unit, part.at, part.least_score > threshold_.load());
+      for (std::int64_t at = part.at; at < part.end; ++at)
+        worker.Run(walk, part.unit - walk.first_unit, at, part.least_score > threshold_.load());
       GiveBack(part, worker);
     }
     const std::lock_guard lock(mutex_);
@@ -73,6 +74,7 @@ class Desk {
   struct Part {
     double least_score = 0;  // of its unit
     std::int64_t unit = -1, at = 0;
+    std::int64_t end = 1;  // one, or all that is left of a unit without hope, which is only counted
     bool operator<(const Part& o) const {
       return std::tie(least_score, unit, at) < std::tie(o.least_score, o.unit, o.at);
     }
@@ -107,9 +109,13 @@ class Desk {
       return {};
     }
     if (begins && options_.prune) next_ = promising_[taken_];
-    const Part part = next_;
-    if (++next_.at == WalkOf(part.unit).parts) {
-      next_ = {0, part.unit + options_.shards, 0};
+    Part part = next_;
+    const std::int64_t parts = WalkOf(part.unit).parts;
+    const bool hopeless = part.least_score > threshold_.load();
+    part.end = hopeless && !options_.each ? parts : part.at + 1;
+    next_.at = part.end;
+    if (part.end == parts) {
+      next_ = {0, part.unit + options_.shards};
       ++taken_;
     }
     return part;
@@ -126,7 +132,7 @@ class Desk {
       changed_.notify_all();
     }
     const std::int64_t parts = WalkOf(part.unit).parts;
-    if (++parts_done_[part.unit] < parts) return;
+    if ((parts_done_[part.unit] += part.end - part.at) < parts) return;
     parts_done_.erase(part.unit);
     ++done_;
     if (options_.progress) options_.progress(done_, (units_ - options_.first_unit) / options_.shards, priced_);
@@ -141,7 +147,7 @@ class Desk {
     if (++due_.at < WalkOf(due_.unit).parts) return;
     options_.each(due_.unit, rows_);
     rows_.clear();
-    due_ = {0, due_.unit + options_.shards, 0};
+    due_ = {0, due_.unit + options_.shards};
   }
 
   void Merge(const Found& found) {
