@@ -21,9 +21,9 @@ struct StreamPrice {
 ///   t = max(traffic / (f · data-sheet bandwidth), numbers / (r · multiprocessors · boost clock)) + kernels · launch
 ///
 /// numbers  random ones that dropout draws, one an element
-/// r        1.56 a cycle and multiprocessor: Philox-4x32-10 of PyTorch's dropout, which took 4.2 ms for 10⁹ elements in
-///          fp16 on A100 where its memory traffic alone takes about 3 ms (github.com/flagos-ai/FlagGems/pull/85, a
-///          benchmark of 952 GB/s read and written; arXiv 2410.07531 on what bounds it)
+/// r        1.56 a cycle and multiprocessor: Philox-4x32-10 of PyTorch's dropout. A benchmark on A100
+///          (github.com/flagos-ai/FlagGems/pull/85) prints 952.7 for 10⁹ rows and names no unit; read as such benchmarks
+///          print it, GB/s read and written in fp16, that is 4.2 ms for 10⁹ elements. What bounds it: arXiv 2410.07531
 /// f        fitted per kind: maps, row reductions, scattered rows, multi-tensor updates
 /// traffic  what must be read and written once, per op:
 ///   softmax          T = rows · columns elements. Fused forward 2 T (causal: only the visible half is read: 1.5 T),
