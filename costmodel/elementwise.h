@@ -22,8 +22,9 @@ struct StreamPrice {
 ///
 /// numbers  random ones that dropout draws, one an element
 /// r        1.56 a cycle and multiprocessor: Philox-4x32-10 of PyTorch's dropout. A benchmark on A100
-///          (github.com/flagos-ai/FlagGems/pull/85) prints 952.7 for 10⁹ rows and names no unit; read as such benchmarks
-///          print it, GB/s read and written in fp16, that is 4.2 ms for 10⁹ elements. What bounds it: arXiv 2410.07531
+///          (github.com/flagos-ai/FlagGems/pull/85) prints 952.7 for 10⁹ rows and names no unit; read as such
+///          benchmarks print it, GB/s read and written in fp16, that is 4.2 ms for 10⁹ elements. What bounds it: arXiv
+///          2410.07531
 /// f        fitted per kind: maps, row reductions, scattered rows, multi-tensor updates
 /// traffic  what must be read and written once, per op:
 ///   softmax          T = rows · columns elements. Fused forward 2 T (causal: only the visible half is read: 1.5 T),
