@@ -1,6 +1,6 @@
-# The executor's device side: executor/cuda/*.cu, calls of CUDA, cuBLASLt and NCCL without kernels of their own, so this
-# compiler serves. Where there is no nvcc or no NCCL, executor/cuda/no_gpu.cc answers in their place. cuBLASLt and NCCL are
-# opened when a run needs them.
+# The executor's device side. executor/cuda/*.cu calls CUDA, cuBLASLt and NCCL without kernels of its own, so this compiler
+# serves. Where there is no nvcc or no NCCL, executor/cuda/no_gpu.cc answers in their place. cuBLASLt and NCCL are opened when a
+# run needs them.
 set(ISO_RUNS_ON_GPUS OFF)
 if(ISO_HAVE_CUDA AND ISO_HAVE_NCCL)
   set(ISO_RUNS_ON_GPUS ON)
@@ -14,6 +14,15 @@ if(ISO_RUNS_ON_GPUS)
   target_compile_options(iso_executor_gpus PRIVATE ${ISO_WARNINGS})
   get_filename_component(cuda_libraries ${NCCL_LIBRARY} DIRECTORY)
 endif()
+
+# What drives GPUs is for programs that have them, and for tests, which record it; what speaks of them is always there.
+if(ISO_RUNS_ON_GPUS OR ISO_TESTS)
+  file(GLOB host_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/executor/cuda/*.cc)
+else()
+  set(host_sources no_gpu.cc bench_request.cc gpu_timings.cc)
+  list(TRANSFORM host_sources PREPEND ${PROJECT_SOURCE_DIR}/executor/cuda/)
+endif()
+target_sources(iso_executor PRIVATE ${host_sources})
 
 # Objects first: they define what no_gpu.cc would, so that the linker leaves that one in its archive.
 function(iso_link_gpus target)

@@ -41,7 +41,7 @@ endif()
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  if(ISO_PCH)  # what ccache asks for before it serves sources that use a precompiled header
+  if(ISO_QUICK_BUILD)  # what ccache asks for before it serves sources that use a precompiled header
     set(CCACHE_PROGRAM ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE_PROGRAM})
     add_compile_options("$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fpch-preprocess>")
   endif()

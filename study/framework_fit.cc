@@ -110,8 +110,7 @@ std::vector<double> LeftOut(const Predictions& predict, const std::vector<double
   std::vector<double> left;
   for (Eigen::Index i = 0; i < n; ++i) {
     const Eigen::MatrixXd others = normal - w(i) * j.row(i).transpose() * j.row(i);
-    const Eigen::VectorXd step =
-        -others.completeOrthogonalDecomposition().solve(slope - w(i) * r(i) * j.row(i).transpose());
+    const Eigen::VectorXd step = -others.ldlt().solve(slope - w(i) * r(i) * j.row(i).transpose());
     left.push_back(r(i) + j.row(i).dot(step));
   }
   return left;

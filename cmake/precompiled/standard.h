@@ -1,4 +1,4 @@
-// Compiled once for all rooms where ISO_PCH is ON (cmake/rooms.cmake). Sources still include what they use.
+// Compiled once for all rooms where ISO_QUICK_BUILD is ON (cmake/rooms.cmake). Sources still include what they use.
 #include <algorithm>
 #include <array>
 #include <cmath>

@@ -53,7 +53,7 @@ void Warn(ServeAnswer& a) {
 
 }  // namespace
 
-bool Keeps(const ServeAnswer& answer, const Objective& objective) {
+bool Keeps(const ServeAnswer& answer, const ServiceObjective& objective) {
   return answer.kept >= objective.share && (objective.gap == 0 || answer.gap_p99 <= objective.gap);
 }
 

@@ -12,8 +12,8 @@
 
 namespace isochrone::study {
 
-/// What users were promised. `share` of the requests must keep both.
-struct Objective {
+/// The service level objective (SLO): what users were promised. `share` of the requests must keep both.
+struct ServiceObjective {
   double first_token = 0, per_token = 0;  // s; 0: no promise
   double gap = 0;  // s, which 99 of 100 tokens must not come later than after the token before; 0: no promise
   double share = 0.9;
@@ -47,7 +47,7 @@ struct ServeScenario {
   sim::serving::Scheduler scheduler = sim::serving::Scheduler::kContinuous;
   sim::serving::Limits limits;  // cache_tokens 1e18: by the memory of the GPU
   std::optional<Separation> separation;
-  std::optional<Objective> objective;
+  std::optional<ServiceObjective> objective;
   std::optional<PlanSearch> search;
 };
 
@@ -83,7 +83,7 @@ struct ServeAnswer {
 ServeAnswer Serve(const ServeScenario& scenario);
 
 /// Whether `answer` keeps its promise: turned-away requests count as broken ones.
-bool Keeps(const ServeAnswer& answer, const Objective& objective);
+bool Keeps(const ServeAnswer& answer, const ServiceObjective& objective);
 
 /// The highest rate, in requests a second, at which `keeps(rate)` holds: doubled or halved from 1 until the answer
 /// changes, then narrowed by trying `threads` rates at once until the bracket is 1% wide. 0 where none does.

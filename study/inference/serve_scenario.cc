@@ -93,9 +93,9 @@ void ReadScheduler(const Json& object, ServeScenario& s) {
   }
 }
 
-Objective ReadObjective(const Json& object) {
+ServiceObjective ReadObjective(const Json& object) {
   object.Allow({"ttft_s", "tpot_s", "gap_p99_s", "share", "find_rate"});
-  Objective o;
+  ServiceObjective o;
   if (const auto t = object.Find("ttft_s")) o.first_token = t->Number(1e-6, 1e6);
   if (const auto t = object.Find("tpot_s")) o.per_token = t->Number(1e-6, 1e6);
   if (const auto t = object.Find("gap_p99_s")) o.gap = t->Number(1e-6, 1e6);

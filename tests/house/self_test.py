@@ -67,6 +67,29 @@ def orphans(root):
            "tests/base/b_test.cc: no target builds it")
 
 
+def groups(root):
+    def share(a, b):
+        write(root, {"a.cc": a, "b.cc": b})
+        status, said = run(["awk", "-v", "size=8", "-f", SOURCE / "cmake/groups.awk", root / "plan/found.h", "sources=1",
+                            root / "a.cc", root / "b.cc"])
+        return status, "together" if len({line.split()[0] for line in said.splitlines()}) == 1 else "apart"
+
+    kept = "namespace iso {\n\nnamespace {\n\nint Twice(int a) { return 2 * a; }\n\n}  // namespace\n\nint A() { return Twice(1); }\n"
+    header = f'#include "{root}/plan/found.h"\n'
+    write(root, {"plan/found.h": "namespace plan {\nstruct Found {\n};\n}\n"})
+    expect("sources with nothing in common share a unit", share(kept, "int B() { return A(); }\n"), 0, "together")
+    expect("a public function in two sources is no obstacle", share("int B(int);\n", "int B(int);\n"), 0, "together")
+    for what, a, b in [
+        ("a function kept in two anonymous namespaces", kept, kept),
+        ("a word of one that another keeps", kept, "int B() { return Twice(2); }\n"),
+        ("a class kept by both", "namespace {\nclass Reader final : X {\n};\n", "namespace {\nstruct Reader {\n};\n"),
+        ("a constant kept by both", "constexpr double kPart = 0.5;\n", "const std::array<int, 2> kPart{1, 2};\n"),
+        ("a name taken from elsewhere that a header gives too", "using study::Found;\n", header),
+        ("a name kept by one that the other's header gives", "namespace {\nstruct Found {\n};\n", header),
+    ]:
+        expect(f"{what} keeps them apart", share(a, b), 0, "apart")
+
+
 def words(root):
     write(root, {"docs/a.md": "see https://arxiv.org/abs/2205.05198 and /usr/bin and data/home/ann/x\n", "build/x.md": "/hom" "e/ann/x\n"})
     expect("a tree without workplace words passes", run([HOUSE / "words.py", root]), 0, "")
@@ -115,6 +138,6 @@ def sizes(root):
            "base/a.cc:42: 41 lines, aim 40: void Long()\nbase/b.h: 121 lines, aim 120\n")
 
 
-for test in (includes, orphans, words, formatting, fresh, sizes):
+for test in (includes, orphans, groups, words, formatting, fresh, sizes):
     with tempfile.TemporaryDirectory() as folder:
         test(pathlib.Path(folder).resolve())
