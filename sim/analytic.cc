@@ -147,7 +147,7 @@ PipelineEstimate EstimatePipeline(const ScheduleShape& shape, const StageTimes& 
     if (paths) {
       estimate = AlongPaths(shape, times, *paths);
     } else {
-      OrderGraph core(plan::BuildSchedule(OrderPaths::Core(shape)));
+      const OrderGraph core(plan::BuildSchedule(OrderPaths::Core(shape)));
       estimate = AlongPaths(shape, times, OrderPaths(core, KindsOf(times), std::span(&times, 1)));
     }
     estimate.busiest = stages.busiest;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sim/order_play.h"
+
 namespace isochrone::sim {
 
 using plan::Phase;
@@ -26,13 +28,19 @@ void SlowBusiest(const OrderGraph& graph, std::vector<double>& seconds) {
 /// Counts what a path holds, and what it repeats in the steady state.
 class OrderPaths::Counter {
  public:
-  Counter(const OrderGraph& graph, const std::vector<int>& of_work, std::size_t works, int microbatches)
-      : graph_(graph), of_work_(of_work), works_(works), microbatches_(microbatches), at_(graph.works().size()) {
+  Counter(const OrderGraph& graph, const OrderPlay& play, const std::vector<int>& of_work, std::size_t works,
+          int microbatches)
+      : graph_(graph),
+        play_(play),
+        of_work_(of_work),
+        works_(works),
+        microbatches_(microbatches),
+        at_(graph.works().size()) {
     FindSteadyState();
   }
 
   /// `lane` of the last play, whose path `steps` are.
-  Path Count(int lane, const std::vector<OrderGraph::Step>& steps) {
+  Path Count(int lane, const std::vector<OrderPlay::Step>& steps) {
     Path path(works_ + 1);
     for (const auto& step : steps) path[OfStep(step)].count += 1;
     const Circuit circuit = SlowestCircuit(lane, steps);
@@ -53,7 +61,7 @@ class OrderPaths::Counter {
   };
 
   /// Where a path counts it.
-  std::size_t OfStep(const OrderGraph::Step& step) const {
+  std::size_t OfStep(const OrderPlay::Step& step) const {
     return step.task < 0 ? works_ : static_cast<std::size_t>(of_work_[graph_.tasks()[step.task].work]);
   }
 
@@ -79,7 +87,7 @@ class OrderPaths::Counter {
 
   /// Of the parts between one visit and the next of the same kind of task of the same rank in the steady state, the one
   /// that takes longest for a microbatch.
-  Circuit SlowestCircuit(int lane, const std::vector<OrderGraph::Step>& steps) {
+  Circuit SlowestCircuit(int lane, const std::vector<OrderPlay::Step>& steps) {
     std::fill(at_.begin(), at_.end(), Visit{});
     Circuit slowest;
     double most_seconds = 0;  // a microbatch
@@ -88,7 +96,7 @@ class OrderPaths::Counter {
       const OrderGraph::Task& task = graph_.tasks()[steps[i].task];
       const int microbatch = task.microbatch % microbatches_;  // the second direction's follow those of the first
       if (steps[i].task < begin_[task.rank] || steps[i].task > end_[task.rank]) continue;
-      const double start = graph_.StartOf(lane, steps[i].task);
+      const double start = play_.StartOf(lane, steps[i].task);
       const Visit later = at_[task.work];  // the path runs backwards in time
       at_[task.work] = {i, microbatch, start};
       if (later.microbatch <= microbatch) continue;
@@ -101,6 +109,7 @@ class OrderPaths::Counter {
   }
 
   const OrderGraph& graph_;
+  const OrderPlay& play_;
   const std::vector<int>& of_work_;
   std::size_t works_;
   int microbatches_;
@@ -116,7 +125,7 @@ plan::ScheduleShape OrderPaths::Core(const plan::ScheduleShape& shape) {
   return core;
 }
 
-OrderPaths::OrderPaths(OrderGraph& graph, std::span<const int> kind, std::span<const StageTimes> probes)
+OrderPaths::OrderPaths(const OrderGraph& graph, std::span<const int> kind, std::span<const StageTimes> probes)
     : microbatches_(graph.shape().microbatches), directions_(graph.directions()) {
   for (std::size_t s = 0; s < kind.size(); ++s) {
     if (kind[s] == static_cast<int>(first_stage_.size())) first_stage_.push_back(static_cast<int>(s));
@@ -125,21 +134,22 @@ OrderPaths::OrderPaths(OrderGraph& graph, std::span<const int> kind, std::span<c
   for (const OrderGraph::Work& w : graph.works())
     of_work.push_back(NumberOf(w.phase, kind[w.stage], w.stage_b < 0 ? 0 : kind[w.stage_b]));
   CountRanks(graph, of_work);
-  Counter counter(graph, of_work, works_.size(), microbatches_ / directions_);
-  std::vector<OrderGraph::Times> times;
+  OrderPlay play(graph);
+  Counter counter(graph, play, of_work, works_.size(), microbatches_ / directions_);
+  std::vector<OrderPlay::Times> times;
   for (const StageTimes& probe : probes) {
-    OrderGraph::Times of{{}, probe.message};
+    OrderPlay::Times of{{}, probe.message};
     for (const int work : of_work) of.seconds.push_back(SecondsOf(probe, static_cast<std::size_t>(work)));
     times.push_back(of);
     SlowBusiest(graph, of.seconds);
     times.push_back(std::move(of));
   }
-  std::vector<OrderGraph::Step> steps;
-  for (std::size_t first = 0; first < times.size(); first += OrderGraph::kLanes) {
-    const std::size_t lanes = std::min<std::size_t>(OrderGraph::kLanes, times.size() - first);
-    graph.Play(std::span(times).subspan(first, lanes), probes.front().mode);
+  std::vector<OrderPlay::Step> steps;
+  for (std::size_t first = 0; first < times.size(); first += OrderPlay::kLanes) {
+    const std::size_t lanes = std::min<std::size_t>(OrderPlay::kLanes, times.size() - first);
+    play.Play(std::span(times).subspan(first, lanes), probes.front().mode);
     for (int lane = 0; lane < static_cast<int>(lanes); ++lane) {
-      graph.LongestPath(lane, steps);
+      play.LongestPath(lane, steps);
       Add(counter.Count(lane, steps), paths_);
     }
   }

@@ -28,8 +28,8 @@ class OrderPaths {
  public:
   /// kind     [stage] which stages take the same time: numbers from 0 in order of their first stage
   /// probes   times of all stages, of one message mode
-  /// core     of the order of a shape's Core; used as it likes
-  OrderPaths(OrderGraph& core, std::span<const int> kind, std::span<const StageTimes> probes);
+  /// core     of the order of a shape's Core
+  OrderPaths(const OrderGraph& core, std::span<const int> kind, std::span<const StageTimes> probes);
 
   /// The shape of which the orders of `shape`, and of all that differ in microbatches beyond m', are continuations.
   static plan::ScheduleShape Core(const plan::ScheduleShape& shape);

@@ -3,7 +3,7 @@
 #include "plan/plan.h"
 #include "sim/event.h"
 #include "study/pricing.h"
-#include "study/search/estimate.h"
+#include "study/terms/estimate.h"
 
 namespace isochrone::study {
 

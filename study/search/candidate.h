@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "study/search/estimate.h"
+#include "study/terms/estimate.h"
 
 namespace isochrone::study {
 

@@ -13,9 +13,9 @@
 #include <thread>
 #include <tuple>
 
-#include "study/search/shared.h"
 #include "study/search/walk.h"
 #include "study/search/worker.h"
+#include "study/terms/shared.h"
 
 namespace isochrone::study {
 namespace {
@@ -26,8 +26,7 @@ double ThreadCpuSeconds() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
-/// Hands out parts of units and takes their rows back in order. Threads work on neighbouring parts: these share the
-/// prices of their block, and little else that one would have to wait for.
+/// Hands out parts of units and takes their rows back in order.
 class Desk {
  public:
   Desk(const Space& space, const SweepOptions& options)
@@ -36,19 +35,25 @@ class Desk {
     next_.unit = options.first_unit;
     while (next_.unit % options.shards != options.shard - 1) ++next_.unit;
     due_ = next_;
-    if (options.prune) {
-      for (std::int64_t unit = next_.unit; unit < units_; unit += options.shards) promising_.push_back({0, unit});
-    }
+    if (options.each) return;
+    for (std::int64_t unit = next_.unit; unit < units_; unit += options.shards) queue_.push_back({0, unit});
+    if (!options.prune) Spread();
   }
 
-  void Work() try {
+  /// One thread, `who` of 0 … jobs − 1.
+  void Work(int who) try {
     const double begin = ThreadCpuSeconds();
     Worker worker(space_, options_.prune, options_.each != nullptr, shared_, threshold_);
-    RankUnits(worker);
+    if (options_.prune) RankUnits(worker);
     for (Part part = Take(); part.unit >= 0; part = Take()) {
       const Walk& walk = WalkOf(part.unit);
-      for (std::int64_t at = part.at; at < part.end; ++at)
+      // Layouts share schedules with those of other units: threads that walked all in one order would meet at every
+      // one.
+      const std::int64_t count = part.end - part.at, first = count * who / options_.jobs;
+      for (std::int64_t i = 0; i < count; ++i) {
+        const std::int64_t at = part.at + (first + i) % count;
         worker.Run(walk, part.unit - walk.first_unit, at, part.least_score > threshold_.load());
+      }
       GiveBack(part, worker);
     }
     const std::lock_guard lock(mutex_);
@@ -74,7 +79,7 @@ class Desk {
   struct Part {
     double least_score = 0;  // of its unit
     std::int64_t unit = -1, at = 0;
-    std::int64_t end = 1;  // one, or all that is left of a unit without hope, which is only counted
+    std::int64_t end = 1;
     bool operator<(const Part& o) const {
       return std::tie(least_score, unit, at) < std::tie(o.least_score, o.unit, o.at);
     }
@@ -87,10 +92,25 @@ class Desk {
     return *walk;
   }
 
+  /// Units of one prefix share the terms of their steps: threads that took one each would meet at every one of them.
+  void Spread() {
+    std::vector<std::pair<std::int64_t, Part>> by_prefix;
+    for (const Part& part : queue_) {
+      const Walk& walk = WalkOf(part.unit);
+      by_prefix.push_back({PrefixOf(walk, part.unit - walk.first_unit), part});
+    }
+    std::sort(by_prefix.begin(), by_prefix.end());
+    const std::size_t jobs = options_.jobs, each = (queue_.size() + jobs - 1) / jobs;
+    queue_.clear();
+    for (std::size_t i = 0; i < each; ++i) {
+      for (std::size_t unit = i; unit < by_prefix.size(); unit += each) queue_.push_back(by_prefix[unit].second);
+    }
+  }
+
   /// Where much may be left out, the units that promise most come first. Returns when all threads have done.
   void RankUnits(Worker& worker) {
-    for (std::size_t i = ranking_++; i < promising_.size(); i = ranking_++) {
-      Part& first = promising_[i];
+    for (std::size_t i = ranking_++; i < queue_.size(); i = ranking_++) {
+      Part& first = queue_[i];
       const Walk& walk = WalkOf(first.unit);
       first.least_score = worker.LeastScore(walk, first.unit - walk.first_unit);
     }
@@ -100,25 +120,35 @@ class Desk {
   Part Take() {
     std::unique_lock lock(mutex_);
     // Rows wait for those before them: let nobody run far ahead.
-    changed_.wait(lock, [&] { return failure_ || options_.prune || waiting_rows_ < kMostWaitingRows; });
-    const bool none = options_.prune ? taken_ == promising_.size() : next_.unit >= units_;
+    changed_.wait(lock, [&] { return failure_ || waiting_rows_ < kMostWaitingRows; });
+    const bool none = options_.each ? next_.unit >= units_ : taken_ == queue_.size();
     if (failure_ || none) return {};
     const bool begins = next_.at == 0;
     if (begins && options_.stop && options_.stop->load()) {
       result_.complete = false;
       return {};
     }
-    if (begins && options_.prune) next_ = promising_[taken_];
+    if (begins && !options_.each) next_ = queue_[taken_];
     Part part = next_;
     const std::int64_t parts = WalkOf(part.unit).parts;
-    const bool hopeless = part.least_score > threshold_.load();
-    part.end = hopeless && !options_.each ? parts : part.at + 1;
+    part.end = part.at + PartsAtOnce(part, parts - part.at);
     next_.at = part.end;
     if (part.end == parts) {
       next_ = {0, part.unit + options_.shards};
       ++taken_;
     }
     return part;
+  }
+
+  /// Of those left of a unit: one where rows are kept in order; all where none has hope, since they are only counted,
+  /// or where each thread has units enough of its own, since prices of a block are made once for those who work on it;
+  /// else so few that no thread is left with much at the end, and so many that threads seldom meet.
+  std::int64_t PartsAtOnce(const Part& first, std::int64_t left) const {
+    constexpr int kMost = 64, kShares = 16, kUnits = 4;
+    if (options_.each) return 1;
+    const bool many = !options_.prune && queue_.size() - taken_ > static_cast<std::size_t>(kUnits * options_.jobs);
+    if (many || first.least_score > threshold_.load()) return left;
+    return std::clamp<std::int64_t>(left / (kShares * options_.jobs), 1, kMost);
   }
 
   void GiveBack(const Part& part, Worker& worker) {
@@ -176,14 +206,14 @@ class Desk {
   std::size_t waiting_rows_ = 0;
   std::exception_ptr failure_;
   SweepResult result_;
-  std::vector<Part> promising_;  // the first part of each unit, most promising first
+  std::vector<Part> queue_;  // the first part of each unit, where rows are not kept in order
   std::atomic<std::size_t> ranking_{0};
   std::size_t taken_ = 0;  // units
   struct SortUnits {
     std::vector<Part>* units;
     void operator()() noexcept { std::sort(units->begin(), units->end()); }
   };
-  std::barrier<SortUnits> ranked_{options_.jobs, SortUnits{&promising_}};
+  std::barrier<SortUnits> ranked_{options_.jobs, SortUnits{&queue_}};
 };
 
 }  // namespace
@@ -192,8 +222,8 @@ SweepResult Sweep(const Space& space, const SweepOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
   Desk desk(space, options);
   std::vector<std::thread> threads;
-  for (int i = 1; i < options.jobs; ++i) threads.emplace_back([&] { desk.Work(); });
-  desk.Work();
+  for (int i = 1; i < options.jobs; ++i) threads.emplace_back([&desk, i] { desk.Work(i); });
+  desk.Work(0);
   for (std::thread& t : threads) t.join();
   SweepResult result = desk.Result();
   result.elapsed_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

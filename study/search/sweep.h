@@ -34,8 +34,8 @@ struct SweepResult {
 /// Prices every legal combination of `space`, or, where `prune`, every one that may be among the best: a layout is left
 /// out only where the mean work of its ranks alone takes longer than the worst of the best so far, a pipeline where it
 /// does by itself, and a configuration where activations and unsharded state alone do not fit. Of equal scores the
-/// lower index is better, so the answer does not depend on threads. A unit is one combination of block axes; a thread
-/// takes one layout of it at a time.
+/// lower index is better, so the answer does not depend on threads. A unit is one combination of block axes; threads
+/// take units, or some layouts of one.
 SweepResult Sweep(const Space& space, const SweepOptions& options);
 
 }  // namespace isochrone::study

@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "study/search/candidate.h"
-#include "study/search/evaluator.h"
 #include "study/search/legal.h"
-#include "study/search/shared.h"
 #include "study/search/space.h"
 #include "study/search/walk.h"
+#include "study/terms/evaluator.h"
+#include "study/terms/shared.h"
 
 namespace isochrone::study {
 

@@ -7,9 +7,9 @@
 #include "plan/memory.h"
 #include "plan/scenario.h"
 #include "study/predict.h"
-#include "study/search/estimate.h"
 #include "study/search/legal.h"
 #include "study/search/space.h"
+#include "study/terms/estimate.h"
 
 namespace isochrone::study {
 namespace {

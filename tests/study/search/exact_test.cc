@@ -10,10 +10,10 @@
 #include "plan/build.h"
 #include "plan/scenario.h"
 #include "plan/schedule.h"
-#include "study/search/estimate.h"
 #include "study/search/legal.h"
 #include "study/search/result_file.h"
 #include "study/search/sweep.h"
+#include "study/terms/estimate.h"
 #include "tests/study/search/random_space.h"
 #include "tests/study/search/space_file.h"
 

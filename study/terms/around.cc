@@ -1,4 +1,4 @@
-#include "study/search/around.h"
+#include "study/terms/around.h"
 
 #include <algorithm>
 #include <cmath>

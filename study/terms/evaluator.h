@@ -8,8 +8,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "study/search/estimate.h"
-#include "study/search/shared.h"
+#include "study/terms/estimate.h"
+#include "study/terms/shared.h"
 
 namespace isochrone::study {
 
@@ -115,7 +115,6 @@ class Evaluator {
   void Count(const plan::Scenario& scenario);
 
   SharedTerms& shared_;
-  PathFinder finder_;
   // of the model
   std::map<std::array<std::int32_t, 5>, StageCut> cuts_;
   // of the prefix

@@ -1,4 +1,4 @@
-#include "study/search/evaluator.h"
+#include "study/terms/evaluator.h"
 
 #include <algorithm>
 
@@ -260,7 +260,7 @@ Evaluator::ShapeOfCut& Evaluator::ShapeOfCutNow(const plan::Scenario& scenario) 
 
 const sim::OrderPaths* Evaluator::PathsNow(const plan::Scenario& scenario, plan::MessageMode mode) {
   const sim::OrderPaths*& paths = ShapeOfCutNow(scenario).paths[static_cast<std::size_t>(mode)];
-  if (!paths) paths = &shared_.PathsOfOrder(KeyOfPaths(shape_, CutNow(scenario), mode), finder_);
+  if (!paths) paths = &shared_.PathsOfOrder(KeyOfPaths(shape_, CutNow(scenario), mode));
   return paths;
 }
 

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "plan/scenario.h"
-#include "study/search/block_terms.h"
-#include "study/search/held.h"
+#include "study/terms/block_terms.h"
+#include "study/terms/held.h"
 
 namespace isochrone::study {
 

@@ -6,8 +6,8 @@
 #include "costmodel/costs.h"
 #include "plan/plan.h"
 #include "plan/scenario.h"
-#include "study/search/block_terms.h"
-#include "study/search/in_flight.h"
+#include "study/terms/block_terms.h"
+#include "study/terms/in_flight.h"
 
 namespace isochrone::study {
 

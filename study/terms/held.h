@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "study/search/in_flight.h"
+#include "study/terms/in_flight.h"
 
 namespace isochrone::study {
 

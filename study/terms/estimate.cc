@@ -1,4 +1,4 @@
-#include "study/search/estimate.h"
+#include "study/terms/estimate.h"
 
 #include <algorithm>
 #include <optional>
@@ -110,7 +110,10 @@ ScenarioEstimate EstimateOf(const plan::Scenario& s) {
   const plan::ScheduleShape shape = ScheduleShapeOf(s);
   const plan::MessageMode mode = plan::MessageModeOf(s.strategy);
   std::optional<sim::OrderPaths> paths;
-  if (sim::HasPaths(shape.kind)) paths = PathFinder().PathsOf(KeyOfPaths(shape, cut, mode));
+  if (sim::HasPaths(shape.kind)) {
+    const PathsKey key = KeyOfPaths(shape, cut, mode);
+    paths = PathsOf(key, OrderOf(key.core));
+  }
   ScenarioEstimate answer;
   answer.pipeline = TermsOfPipeline(shape, stages, message.seconds, mode, paths ? &*paths : nullptr);
   std::vector<double> activations(static_cast<std::size_t>(in_flight.ranks));

@@ -1,4 +1,4 @@
-#include "study/search/step_terms.h"
+#include "study/terms/step_terms.h"
 
 #include <algorithm>
 #include <iterator>

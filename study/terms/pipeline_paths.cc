@@ -1,4 +1,4 @@
-#include "study/search/pipeline_paths.h"
+#include "study/terms/pipeline_paths.h"
 
 namespace isochrone::study {
 namespace {
@@ -51,19 +51,19 @@ PathsKey KeyOfPaths(const plan::ScheduleShape& shape, const StageCut& cut, plan:
       {static_cast<int>(core.kind), core.ranks, core.chunks, core.microbatches}, mode, cut.kind, cut.layers, cut.heads};
 }
 
-sim::OrderPaths PathFinder::PathsOf(const PathsKey& key) {
-  if (!graph_ || key.core != core_) {
-    core_ = key.core;
-    const auto kind = static_cast<plan::ScheduleKind>(core_[0]);
-    graph_.emplace(plan::BuildSchedule({kind, core_[1], core_[2], core_[3]}));
-  }
+sim::OrderGraph OrderOf(const std::array<int, 4>& core) {
+  const auto kind = static_cast<plan::ScheduleKind>(core[0]);
+  return sim::OrderGraph(plan::BuildSchedule({kind, core[1], core[2], core[3]}));
+}
+
+sim::OrderPaths PathsOf(const PathsKey& key, const sim::OrderGraph& order) {
   std::vector<Probe> arrays;
   for (const Ratio& ratio : kRatios) arrays.emplace_back(key, ratio);
   std::vector<int> stages(key.layers.size(), 0);  // [kind]
   for (const int kind : key.kind) ++stages[kind];
   std::vector<sim::StageTimes> probes;
   for (std::size_t i = 0; i < arrays.size(); ++i) probes.push_back(arrays[i].Times(kRatios[i], key, stages));
-  return {*graph_, key.kind, probes};
+  return {order, key.kind, probes};
 }
 
 }  // namespace isochrone::study

@@ -2,8 +2,8 @@
 
 #include "costmodel/pass_price.h"
 #include "plan/schedule.h"
-#include "study/search/stage_terms.h"
-#include "study/search/step_terms.h"
+#include "study/terms/stage_terms.h"
+#include "study/terms/step_terms.h"
 
 namespace isochrone::study {
 

@@ -1,4 +1,4 @@
-#include "study/search/stage_terms.h"
+#include "study/terms/stage_terms.h"
 
 #include <algorithm>
 

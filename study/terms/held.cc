@@ -1,4 +1,4 @@
-#include "study/search/held.h"
+#include "study/terms/held.h"
 
 #include <algorithm>
 #include <tuple>

@@ -1,4 +1,4 @@
-#include "study/search/in_flight.h"
+#include "study/terms/in_flight.h"
 
 #include <algorithm>
 #include <utility>

@@ -2,14 +2,13 @@
 
 #include <array>
 #include <compare>
-#include <optional>
 #include <vector>
 
 #include "plan/plan.h"
 #include "plan/schedule.h"
 #include "sim/order_graph.h"
 #include "sim/order_paths.h"
-#include "study/search/block_terms.h"
+#include "study/terms/block_terms.h"
 
 namespace isochrone::study {
 
@@ -24,17 +23,13 @@ struct PathsKey {
 };
 PathsKey KeyOfPaths(const plan::ScheduleShape& shape, const StageCut& cut, plan::MessageMode mode);
 
-/// Paths of an order whose stages have these numbers of layers, found at the ratios of passes, heads and messages that
-/// transformers have: backward halves of 1.15 to 2.2 and 0.45 to 0.95 forward passes (recomputation is part of the
-/// first), a head of half a layer or two, messages of a twentieth or a third of a layer's forward pass.
-class PathFinder {
- public:
-  /// Keeps the order that it was last asked about: the next question often is about the same.
-  sim::OrderPaths PathsOf(const PathsKey& key);
+/// The order that paths of `core` are found in.
+sim::OrderGraph OrderOf(const std::array<int, 4>& core);
 
- private:
-  std::array<int, 4> core_{};
-  std::optional<sim::OrderGraph> graph_;
-};
+/// Paths of `order`, which is that of key.core, where stages have these numbers of layers, found at the ratios of
+/// passes, heads and messages that transformers have: backward halves of 1.15 to 2.2 and 0.45 to 0.95 forward passes
+/// (recomputation is part of the first), a head of half a layer or two, messages of a twentieth or a third of a layer's
+/// forward pass.
+sim::OrderPaths PathsOf(const PathsKey& key, const sim::OrderGraph& order);
 
 }  // namespace isochrone::study

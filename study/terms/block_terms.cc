@@ -1,4 +1,4 @@
-#include "study/search/block_terms.h"
+#include "study/terms/block_terms.h"
 
 #include <algorithm>
 #include <numeric>

@@ -4,66 +4,60 @@
 #include <array>
 #include <compare>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include "study/search/held.h"
-#include "study/search/in_flight.h"
-#include "study/search/pipeline_paths.h"
-#include "study/search/step_terms.h"
+#include "study/terms/held.h"
+#include "study/terms/in_flight.h"
+#include "study/terms/made_once.h"
+#include "study/terms/pipeline_paths.h"
+#include "study/terms/step_terms.h"
 
 namespace isochrone::study {
 
-/// Values by key, each made once by the first thread that asks; others wait for it. References stay good.
-template <class Key, class Value>
-class MadeOnce {
- public:
-  template <class Make>
-  const Value& Get(const Key& key, const Make& make) {
-    Slot* slot = nullptr;
-    {
-      const std::lock_guard lock(mutex_);
-      auto& known = slots_[key];
-      if (!known) known = std::make_unique<Slot>();
-      slot = known.get();
-    }
-    std::call_once(slot->made, [&] { slot->value.emplace(make()); });
-    return *slot->value;
-  }
-
- private:
-  struct Slot {
-    std::once_flag made;
-    std::optional<Value> value;
-  };
-  std::mutex mutex_;
-  std::map<Key, std::unique_ptr<Slot>> slots_;
-};
-
-/// Stores by number: the last few that were asked for, and those that threads hold.
-template <class Store, std::size_t kKept>
+/// Stores by key: the last few that were asked for, and those that threads hold.
+template <class Key, class Store, std::size_t kKept>
 class Recent {
  public:
-  std::shared_ptr<Store> Of(std::int64_t number) {
+  std::shared_ptr<Store> Of(const Key& key) {
     const std::lock_guard lock(mutex_);
-    const auto it =
-        std::find_if(stores_.begin(), stores_.end(), [&](const auto& known) { return known.first == number; });
+    const auto it = std::find_if(stores_.begin(), stores_.end(), [&](const auto& known) { return known.first == key; });
     if (it != stores_.end()) {
       std::rotate(it, it + 1, stores_.end());
     } else {
       if (stores_.size() == kKept) stores_.erase(stores_.begin());
-      stores_.emplace_back(number, std::make_shared<Store>());
+      stores_.emplace_back(key, std::make_shared<Store>());
     }
     return stores_.back().second;
   }
 
  private:
   std::mutex mutex_;
-  std::vector<std::pair<std::int64_t, std::shared_ptr<Store>>> stores_;  // the last asked for is last
+  std::vector<std::pair<Key, std::shared_ptr<Store>>> stores_;  // the last asked for is last
+};
+
+/// Stores by number, as long as a thread holds them; who lets go last, mostly the thread that filled it, frees it.
+template <class Store>
+class WhileHeld {
+ public:
+  std::shared_ptr<Store> Of(std::int64_t number) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(stores_, [](const auto& known) { return known.second.expired(); });
+    for (const auto& [known, store] : stores_) {
+      if (known != number) continue;
+      if (std::shared_ptr<Store> held = store.lock()) return held;
+    }
+    const auto made = std::make_shared<Store>();
+    stores_.emplace_back(number, made);
+    return made;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::pair<std::int64_t, std::weak_ptr<Store>>> stores_;
 };
 
 /// What decides a block's programs beside its unit: how passes move sharded state (all zero where they move none).
@@ -130,8 +124,11 @@ class SharedTerms {
     return held_.Get(key, [&] { return HeldByKind(in_flight, key.kinds); });
   }
 
-  const sim::OrderPaths& PathsOfOrder(const PathsKey& key, PathFinder& finder) {
-    return paths_.Get(key, [&] { return finder.PathsOf(key); });
+  const sim::OrderPaths& PathsOfOrder(const PathsKey& key) {
+    return paths_.Get(key, [&] {
+      const auto order = orders_.Of(key.core);
+      return PathsOf(key, order->Get(key.core, [&] { return OrderOf(key.core); }));
+    });
   }
 
   std::shared_ptr<BlockStore> BlocksOf(std::int64_t unit) { return blocks_.Of(unit); }
@@ -145,8 +142,9 @@ class SharedTerms {
   MadeOnce<std::array<int, 4>, InFlight> counts_;
   MadeOnce<HeldKey, Held> held_;
   MadeOnce<PathsKey, sim::OrderPaths> paths_;
-  Recent<BlockStore, 4> blocks_;
-  Recent<StepStore, 32> steps_;
+  Recent<std::array<int, 4>, MadeOnce<std::array<int, 4>, sim::OrderGraph>, 4> orders_;  // one each: they are large
+  WhileHeld<BlockStore> blocks_;
+  Recent<std::int64_t, StepStore, 32> steps_;
 };
 
 }  // namespace isochrone::study

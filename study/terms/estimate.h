@@ -6,11 +6,11 @@
 #include "plan/plan.h"
 #include "plan/scenario.h"
 #include "plan/schedule.h"
-#include "study/search/around.h"
-#include "study/search/in_flight.h"
-#include "study/search/pipeline_paths.h"
-#include "study/search/stage_terms.h"
-#include "study/search/step_terms.h"
+#include "study/terms/around.h"
+#include "study/terms/in_flight.h"
+#include "study/terms/pipeline_paths.h"
+#include "study/terms/stage_terms.h"
+#include "study/terms/step_terms.h"
 
 namespace isochrone::study {
 
