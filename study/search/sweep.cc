@@ -10,9 +10,11 @@
 #include <limits>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <tuple>
 
+#include "study/search/shares.h"
 #include "study/search/walk.h"
 #include "study/search/worker.h"
 #include "study/terms/shared.h"
@@ -26,6 +28,8 @@ double ThreadCpuSeconds() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
+std::int64_t CeilDiv(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
 /// Hands out parts of units and takes their rows back in order.
 class Desk {
  public:
@@ -35,9 +39,11 @@ class Desk {
     next_.unit = options.first_unit;
     while (next_.unit % options.shards != options.shard - 1) ++next_.unit;
     due_ = next_;
-    if (options.each) return;
-    for (std::int64_t unit = next_.unit; unit < units_; unit += options.shards) queue_.push_back({0, unit});
-    if (!options.prune) Spread();
+    if (options.prune) {
+      for (std::int64_t unit = next_.unit; unit < units_; unit += options.shards) promising_.push_back({0, unit});
+    } else if (!options.each) {
+      shares_ = SharesOf(next_.unit);
+    }
   }
 
   /// One thread, `who` of 0 … jobs − 1.
@@ -45,16 +51,15 @@ class Desk {
     const double begin = ThreadCpuSeconds();
     Worker worker(space_, options_.prune, options_.each != nullptr, shared_, threshold_);
     if (options_.prune) RankUnits(worker);
-    for (Part part = Take(); part.unit >= 0; part = Take()) {
-      const Walk& walk = WalkOf(part.unit);
-      // Layouts share schedules with those of other units: threads that walked all in one order would meet at every
-      // one.
-      const std::int64_t count = part.end - part.at, first = count * who / options_.jobs;
+    while (const std::optional<Part> part = Take(who)) {
+      const Walk& walk = WalkOf(part->unit);
+      // Layouts share schedules with those of other units: threads that walked all in one order would meet at each.
+      const std::int64_t count = part->end - part->at, first = count * who / options_.jobs;
       for (std::int64_t i = 0; i < count; ++i) {
-        const std::int64_t at = part.at + (first + i) % count;
-        worker.Run(walk, part.unit - walk.first_unit, at, part.least_score > threshold_.load());
+        const std::int64_t at = part->at + (first + i) % count;
+        worker.Run(walk, part->unit - walk.first_unit, at, part->least_score > threshold_.load());
       }
-      GiveBack(part, worker);
+      GiveBack(*part, worker);
     }
     const std::lock_guard lock(mutex_);
     Merge(worker.found);
@@ -92,43 +97,51 @@ class Desk {
     return *walk;
   }
 
-  /// Units of one prefix share the terms of their steps: threads that took one each would meet at every one of them.
-  void Spread() {
+  /// Units of one prefix share the terms of their steps, and threads that worked on one would meet at every term: each
+  /// thread has units of its own, or, where these are few, parts of them.
+  Shares<Part> SharesOf(std::int64_t first_unit) const {
+    constexpr std::int64_t kForEach = 16;
     std::vector<std::pair<std::int64_t, Part>> by_prefix;
-    for (const Part& part : queue_) {
-      const Walk& walk = WalkOf(part.unit);
-      by_prefix.push_back({PrefixOf(walk, part.unit - walk.first_unit), part});
+    const std::int64_t units = (units_ - first_unit + options_.shards - 1) / options_.shards;
+    const std::int64_t cuts = CeilDiv(kForEach * options_.jobs, std::max<std::int64_t>(units, 1));
+    for (std::int64_t unit = first_unit; unit < units_; unit += options_.shards) {
+      const Walk& walk = WalkOf(unit);
+      const std::int64_t prefix = PrefixOf(walk, unit - walk.first_unit), size = CeilDiv(walk.parts, cuts);
+      for (std::int64_t at = 0; at < walk.parts; at += size)
+        by_prefix.push_back({prefix, {0, unit, at, std::min(at + size, walk.parts)}});
     }
     std::sort(by_prefix.begin(), by_prefix.end());
-    const std::size_t jobs = options_.jobs, each = (queue_.size() + jobs - 1) / jobs;
-    queue_.clear();
-    for (std::size_t i = 0; i < each; ++i) {
-      for (std::size_t unit = i; unit < by_prefix.size(); unit += each) queue_.push_back(by_prefix[unit].second);
-    }
+    std::vector<Part> parts;
+    for (const auto& [prefix, part] : by_prefix) parts.push_back(part);
+    return {std::move(parts), options_.jobs};
   }
 
   /// Where much may be left out, the units that promise most come first. Returns when all threads have done.
   void RankUnits(Worker& worker) {
-    for (std::size_t i = ranking_++; i < queue_.size(); i = ranking_++) {
-      Part& first = queue_[i];
+    for (std::size_t i = ranking_++; i < promising_.size(); i = ranking_++) {
+      Part& first = promising_[i];
       const Walk& walk = WalkOf(first.unit);
       first.least_score = worker.LeastScore(walk, first.unit - walk.first_unit);
     }
     ranked_.arrive_and_wait();
   }
 
-  Part Take() {
+  std::optional<Part> Take(int who) {
     std::unique_lock lock(mutex_);
     // Rows wait for those before them: let nobody run far ahead.
     changed_.wait(lock, [&] { return failure_ || waiting_rows_ < kMostWaitingRows; });
-    const bool none = options_.each ? next_.unit >= units_ : taken_ == queue_.size();
-    if (failure_ || none) return {};
-    const bool begins = next_.at == 0;
-    if (begins && options_.stop && options_.stop->load()) {
+    if (failure_) return std::nullopt;
+    if (next_.at == 0 && options_.stop && options_.stop->load()) {
       result_.complete = false;
-      return {};
+      return std::nullopt;
     }
-    if (begins && !options_.each) next_ = queue_[taken_];
+    return options_.prune || options_.each ? TakeNext() : shares_.Take(who);
+  }
+
+  /// In the order of what units promise, or of their numbers.
+  std::optional<Part> TakeNext() {
+    if (options_.prune ? taken_ == promising_.size() : next_.unit >= units_) return std::nullopt;
+    if (next_.at == 0 && options_.prune) next_ = promising_[taken_];
     Part part = next_;
     const std::int64_t parts = WalkOf(part.unit).parts;
     part.end = part.at + PartsAtOnce(part, parts - part.at);
@@ -140,15 +153,13 @@ class Desk {
     return part;
   }
 
-  /// Of those left of a unit: one where rows are kept in order; all where none has hope, since they are only counted,
-  /// or where each thread has units enough of its own, since prices of a block are made once for those who work on it;
+  /// Of those left of a unit: one where rows are kept in order; all where none has hope, since they are only counted;
   /// else so few that no thread is left with much at the end, and so many that threads seldom meet.
   std::int64_t PartsAtOnce(const Part& first, std::int64_t left) const {
-    constexpr int kMost = 64, kShares = 16, kUnits = 4;
+    constexpr int kMost = 64, kForEach = 16;
     if (options_.each) return 1;
-    const bool many = !options_.prune && queue_.size() - taken_ > static_cast<std::size_t>(kUnits * options_.jobs);
-    if (many || first.least_score > threshold_.load()) return left;
-    return std::clamp<std::int64_t>(left / (kShares * options_.jobs), 1, kMost);
+    if (first.least_score > threshold_.load()) return left;
+    return std::clamp<std::int64_t>(left / (kForEach * options_.jobs), 1, kMost);
   }
 
   void GiveBack(const Part& part, Worker& worker) {
@@ -206,14 +217,15 @@ class Desk {
   std::size_t waiting_rows_ = 0;
   std::exception_ptr failure_;
   SweepResult result_;
-  std::vector<Part> queue_;  // the first part of each unit, where rows are not kept in order
+  Shares<Part> shares_;          // where all is priced and no row kept
+  std::vector<Part> promising_;  // the first part of each unit, most promising first
   std::atomic<std::size_t> ranking_{0};
   std::size_t taken_ = 0;  // units
   struct SortUnits {
     std::vector<Part>* units;
     void operator()() noexcept { std::sort(units->begin(), units->end()); }
   };
-  std::barrier<SortUnits> ranked_{options_.jobs, SortUnits{&queue_}};
+  std::barrier<SortUnits> ranked_{options_.jobs, SortUnits{&promising_}};
 };
 
 }  // namespace
