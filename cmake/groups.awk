@@ -1,6 +1,6 @@
 # Groups the sources of a room that one translation unit can hold (cmake/rooms.cmake, _iso_group).
 #   awk -v size=N -f cmake/groups.awk HEADER... sources=1 SOURCE...     prints GROUP SOURCE, N sources a group at most
-# What a source keeps to itself (names of its anonymous namespaces, its constants) may be met neither in another source of its
+# What a source keeps to itself (names of its anonymous namespaces, constants, macros) may be met neither in another source of its
 # group nor in a header that only the other includes. More is refused than C++ would: a word in any role counts.
 
 function spare(line) { sub(/\/\/.*/, "", line); gsub(/"([^"\\]|\\.)*"/, "", line); return line }  # no comments, no strings
@@ -48,6 +48,8 @@ function place(s,   g, i) {
 FNR == 1 { anonymous = 0; if (sources) file[++count] = FILENAME }
 
 /^#include "/ { split($0, quoted, "\""); included[FILENAME] = included[FILENAME] " " quoted[2]; next }
+
+sources && /^#define / { sub(/\(.*/, "", $2); keeps[count] = keeps[count] " " $2; says[count, $2] = 1; next }
 
 !sources { if (/^[A-Za-z_]/ && !/^namespace/) givers[declared(spare($0))] = givers[declared(spare($0))] " " FILENAME; next }
 

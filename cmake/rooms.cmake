@@ -46,16 +46,20 @@ function(_iso_precompile room)
 endfunction()
 
 # For a first build too: sources of a room that can share a translation unit do, eight at most (cmake/groups.awk says which can).
+if(ISO_QUICK_BUILD)
+  list(TRANSFORM ISO_ROOMS APPEND "/*.h" OUTPUT_VARIABLE headers)
+  list(TRANSFORM headers PREPEND ${PROJECT_SOURCE_DIR}/)
+  file(GLOB_RECURSE ISO_HEADERS RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS ${headers})
+  set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${ISO_HEADERS} cmake/groups.awk)
+endif()
 function(_iso_group room)
-  file(GLOB_RECURSE headers RELATIVE ${PROJECT_SOURCE_DIR} CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/*/*.h)
-  list(FILTER headers EXCLUDE REGEX "^(tests|build)/")
   set(sources "")
   foreach(path ${ARGN})
     file(RELATIVE_PATH source ${PROJECT_SOURCE_DIR} ${path})
     list(APPEND sources ${source})
   endforeach()
-  set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${headers} ${sources} cmake/groups.awk)
-  execute_process(COMMAND awk -v size=8 -f cmake/groups.awk ${headers} sources=1 ${sources}
+  set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${sources})
+  execute_process(COMMAND awk -v size=8 -f cmake/groups.awk ${ISO_HEADERS} sources=1 ${sources}
                   WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE lines OUTPUT_STRIP_TRAILING_WHITESPACE
                   COMMAND_ERROR_IS_FATAL ANY)
   string(REPLACE "\n" ";" lines "${lines}")

@@ -77,10 +77,10 @@ narrate() {
   ((shown == 0)) || printf '\r\033[K' >&2
 }
 
-# configured FOLDER [ISO_CUDA]: whether FOLDER is configured, for this tree, with this value of ISO_CUDA.
+# configured FOLDER [ISO_CUDA]: whether FOLDER is configured, for this tree and its presets, with this value of ISO_CUDA.
 configured() {
   local folder=$1 cuda=${2-}
-  [[ -f $folder/build.ninja ]] || return 1
+  [[ -f $folder/build.ninja && $folder/build.ninja -nt $root/CMakePresets.json ]] || return 1
   if ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$folder/CMakeCache.txt"; then
     rm -rf "$folder/CMakeCache.txt" "$folder/CMakeFiles"  # the tree has moved
     return 1

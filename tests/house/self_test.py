@@ -84,6 +84,7 @@ def groups(root):
         ("a word of one that another keeps", kept, "int B() { return Twice(2); }\n"),
         ("a class kept by both", "namespace {\nclass Reader final : X {\n};\n", "namespace {\nstruct Reader {\n};\n"),
         ("a constant kept by both", "constexpr double kPart = 0.5;\n", "const std::array<int, 2> kPart{1, 2};\n"),
+        ("a macro of both", "#define ISO_EACH(T) F(T)\n", "#define ISO_EACH(T) G(T)\n"),
         ("a name taken from elsewhere that a header gives too", "using study::Found;\n", header),
         ("a name kept by one that the other's header gives", "namespace {\nstruct Found {\n};\n", header),
     ]:
