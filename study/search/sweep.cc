@@ -34,7 +34,11 @@ std::int64_t CeilDiv(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 class Desk {
  public:
   Desk(const Space& space, const SweepOptions& options)
-      : space_(space), options_(options), walks_(WalksOf(space)), threshold_(std::numeric_limits<double>::infinity()) {
+      : space_(space),
+        options_(options),
+        walks_(WalksOf(space)),
+        threshold_(std::numeric_limits<double>::infinity()),
+        shared_(PrefixesKept()) {
     units_ = walks_.back().first_unit + walks_.back().units;
     next_.unit = options.first_unit;
     while (next_.unit % options.shards != options.shard - 1) ++next_.unit;
@@ -49,7 +53,7 @@ class Desk {
   /// One thread, `who` of 0 … jobs − 1.
   void Work(int who) try {
     const double begin = ThreadCpuSeconds();
-    Worker worker(space_, options_.prune, options_.each != nullptr, shared_, threshold_);
+    Worker worker(space_, options_.prune, options_.each != nullptr, shared_, threshold_, WayOf(who));
     if (options_.prune) RankUnits(worker);
     while (const std::optional<Part> part = Take(who)) {
       const Walk& walk = WalkOf(part->unit);
@@ -114,6 +118,18 @@ class Desk {
     std::vector<Part> parts;
     for (const auto& [prefix, part] : by_prefix) parts.push_back(part);
     return {std::move(parts), options_.jobs};
+  }
+
+  /// Units of one prefix follow each other in every share; in the order of promise they come back to many.
+  std::size_t PrefixesKept() const {
+    constexpr std::size_t kInPromise = 32;
+    return options_.prune || options_.each ? kInPromise : static_cast<std::size_t>(options_.jobs);
+  }
+
+  /// Of its own where all is priced. Kept rows are in order, and pruning does best where all go from the best first.
+  Way WayOf(int who) const {
+    if (options_.prune || options_.each) return {};
+    return {static_cast<std::size_t>(who), static_cast<std::size_t>(options_.jobs)};
   }
 
   /// Where much may be left out, the units that promise most come first. Returns when all threads have done.

@@ -68,7 +68,8 @@ template <class Body>
 void Worker::Each(std::size_t axis, std::int64_t index, std::int64_t span, const Body& body) {
   const Axis& a = (*walk_->axes)[axis];
   const std::int64_t each = span / static_cast<std::int64_t>(a.values.size());
-  for (std::size_t v = 0; v < a.values.size(); ++v) {
+  for (std::size_t i = 0; i < a.values.size(); ++i) {
+    const std::size_t v = way_.At(i, a.values.size());
     a.set(v, scenario_);
     body(index + static_cast<std::int64_t>(v) * each, each);
   }

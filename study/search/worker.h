@@ -10,6 +10,7 @@
 #include "study/search/legal.h"
 #include "study/search/space.h"
 #include "study/search/walk.h"
+#include "study/search/way.h"
 #include "study/terms/evaluator.h"
 #include "study/terms/shared.h"
 
@@ -28,8 +29,9 @@ class Worker {
   /// prune      leave out what `threshold`, the score of the worst of the best so far, rules out
   /// keep_rows  keep every priced configuration of a part in rows
   /// threshold  shared by all threads; only sinks
-  Worker(const Space& space, bool prune, bool keep_rows, SharedTerms& shared, std::atomic<double>& threshold)
-      : space_(space), prune_(prune), keep_rows_(keep_rows), threshold_(threshold), evaluator_(shared) {}
+  /// way        through a layout's pipelines: rows come in the order of the axes only by the first of one thread
+  Worker(const Space& space, bool prune, bool keep_rows, SharedTerms& shared, std::atomic<double>& threshold, Way way)
+      : space_(space), prune_(prune), keep_rows_(keep_rows), threshold_(threshold), way_(way), evaluator_(shared) {}
 
   Found found;
   std::vector<Candidate> rows;
@@ -75,6 +77,7 @@ class Worker {
   const Space& space_;
   const bool prune_, keep_rows_;
   std::atomic<double>& threshold_;
+  const Way way_;
   Evaluator evaluator_;
   const Walk* walk_ = nullptr;
   std::int64_t unit_ = -1;

@@ -18,23 +18,26 @@
 
 namespace isochrone::study {
 
-/// Stores by key: the last few that were asked for, and those that threads hold.
-template <class Key, class Store, std::size_t kKept>
+/// Stores by key: the last `kept` that were asked for, and those that threads hold.
+template <class Key, class Store>
 class Recent {
  public:
+  explicit Recent(std::size_t kept) : kept_(kept) {}
+
   std::shared_ptr<Store> Of(const Key& key) {
     const std::lock_guard lock(mutex_);
     const auto it = std::find_if(stores_.begin(), stores_.end(), [&](const auto& known) { return known.first == key; });
     if (it != stores_.end()) {
       std::rotate(it, it + 1, stores_.end());
     } else {
-      if (stores_.size() == kKept) stores_.erase(stores_.begin());
+      if (stores_.size() == kept_) stores_.erase(stores_.begin());
       stores_.emplace_back(key, std::make_shared<Store>());
     }
     return stores_.back().second;
   }
 
  private:
+  const std::size_t kept_;
   std::mutex mutex_;
   std::vector<std::pair<Key, std::shared_ptr<Store>>> stores_;  // the last asked for is last
 };
@@ -112,6 +115,9 @@ using StepStore = MadeOnce<StepKey, StepTerms>;
 /// What the threads of one sweep work out once for all of them.
 class SharedTerms {
  public:
+  /// prefixes  whose steps are kept when no thread is at them: as many as units come back to
+  explicit SharedTerms(std::size_t prefixes) : steps_(prefixes) {}
+
   /// Requires  plan::TheoryOf accepts `shape`
   const InFlight& InFlightOfShape(const plan::ScheduleShape& shape) {
     const plan::ScheduleShape small = ShapeForCounting(shape);
@@ -142,9 +148,9 @@ class SharedTerms {
   MadeOnce<std::array<int, 4>, InFlight> counts_;
   MadeOnce<HeldKey, Held> held_;
   MadeOnce<PathsKey, sim::OrderPaths> paths_;
-  Recent<std::array<int, 4>, MadeOnce<std::array<int, 4>, sim::OrderGraph>, 4> orders_;  // one each: they are large
+  Recent<std::array<int, 4>, MadeOnce<std::array<int, 4>, sim::OrderGraph>> orders_{4};  // one each: they are large
   WhileHeld<BlockStore> blocks_;
-  Recent<std::int64_t, StepStore, 32> steps_;
+  Recent<std::int64_t, StepStore> steps_;
 };
 
 }  // namespace isochrone::study
