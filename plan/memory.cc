@@ -210,6 +210,7 @@ void AddState(const Scenario& s, const Plan& plan, int rank, StageMemory& memory
     Place(Bytes(bytes.gradient * (ReducesEveryMicrobatch(y) ? held : n)), y.offload_gradients, memory.gradients,
           memory);
     Place(optimizer, y.offload_optimizer, memory.optimizer, memory);
+    if (ReducesInTorchBuckets(y)) memory.communication += n * SizeOf(y.gradient_reduce_dtype);
   }
   memory.communication += WorkingState(s, plan, rank, bytes);
 }
@@ -291,6 +292,11 @@ StageBytes BytesOf(const Strategy& strategy, const std::vector<LayerBytes>& laye
   for (Bytes* workspace : {&sum.forward_workspace, &sum.backward_workspace, &sum.backward_input_workspace})
     *workspace += 2 * most;
   return sum;
+}
+
+bool ReducesInTorchBuckets(const Strategy& s) {
+  const bool before = s.framework.starts_with("megatron_lm_");
+  return before && s.overlap_data && s.optimizer_sharding == Sharding::kNone;
 }
 
 Bytes MessageBuffers(const Scenario& s) {

@@ -36,6 +36,16 @@ struct StageBytes {
 StageBytes BytesOf(const Strategy& strategy, const std::vector<LayerBytes>& layers, const StageContent& stage,
                    Holding holding);
 
+/// What a GPU holds beside tensors, about. Of 80 GiB PyTorch's out-of-memory errors name 79.1 to 79.3 GiB as the whole
+/// and 0.5 to 0.7 GiB of the process as not its own (CUDA context, libraries); NCCL's channels and holes between
+/// blocks come on top.
+inline constexpr Bytes kBesideTensors{2 * kGibi};
+
+/// Whether PyTorch's DistributedDataParallel reduces gradients: the only way in which Megatron-LM overlapped that with
+/// the backward pass before its own buffers did (2023), and one without pipelines. Unless gradient_as_bucket_view says
+/// otherwise, gradients are copied into its buckets, which stay.
+bool ReducesInTorchBuckets(const Strategy& strategy);
+
 /// Messages on their way in and out of a pipeline rank, one each; held exactly, parts where tensor ranks send one each.
 Bytes MessageBuffers(const Scenario& scenario);
 

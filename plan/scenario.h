@@ -195,7 +195,8 @@ struct Strategy {
   RankOrder rank_order = RankOrder::kDataInner;
   bool compiled = false;  // elementwise chains fused by a compiler
   bool fused_kernels = true;
-  bool fused_loss = false;  // cross-entropy in one pass that overwrites the logits with their gradient
+  bool fused_squared_relu = true;  // one kernel each way; else two forward and four backward
+  bool fused_loss = false;         // cross-entropy in one pass that overwrites the logits with their gradient
   bool fused_gradient_accumulation =
       true;  // weight-gradient products add to what is there; else a kernel of its own does
   ExpertDispatch expert_dispatch = ExpertDispatch::kEveryCopy;

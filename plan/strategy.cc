@@ -186,6 +186,8 @@ Keys Arithmetic() {
             "rank of the projected gradient; read where optimizer is galore_adam"),
       Flag("compiled", &S::compiled, "a compiler fuses chains of elementwise operations"),
       Flag("fused_kernels", &S::fused_kernels, "the framework's fused softmax, bias and activation kernels are used"),
+      Flag("fused_squared_relu", &S::fused_squared_relu,
+           "squared ReLU is one kernel each way, as Megatron-LM compiles it since 2024; else PyTorch runs six"),
       Flag("fused_loss", &S::fused_loss, "one kernel computes the loss and leaves its gradient in the logits' place"),
       Flag("fused_gradient_accumulation", &S::fused_gradient_accumulation,
            "weight-gradient products add to the gradient; else a kernel of its own does"),

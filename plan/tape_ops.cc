@@ -205,6 +205,10 @@ int Tape::Elementwise1(const std::string& name, ElementwiseKind kind, int x, std
   const bool split = Eager() && At(x).Size() > At(y).Size();
   const Bytes half = At(y).Size(), read = At(x).Size();
   if (split) op.read += half, op.written += half;
+  // PyTorch squares what ReLU wrote; back, it copies that (to the power of one), doubles it, multiplies it with the
+  // gradient and lets ReLU's own backward pass choose (pow_backward, threshold_backward).
+  const bool squares = kind == ElementwiseKind::kSquaredRelu && (Eager() || !context_.strategy->fused_squared_relu);
+  if (squares) op.read += half, op.written += half;
   std::vector<int> in = {x};
   if (bias >= 0) in.push_back(bias);
   Record({.name = name, .kind = op, .in = in, .out = {y}, .after = {}}, [=, this](Gradient g) {
@@ -214,6 +218,7 @@ int Tape::Elementwise1(const std::string& name, ElementwiseKind kind, int x, std
     back.read = read + half;
     back.written = read;
     if (split) back.read += 3 * half, back.written += half;
+    if (squares) back.read += 4 * half, back.written += 3 * half;
     std::vector<int> operands = {g.of_output, x};
     if (bias >= 0) operands.push_back(bias);
     EmitInputGradient({.name = name, .kind = back, .in = operands, .out = {dx}, .after = {}});

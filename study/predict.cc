@@ -94,11 +94,6 @@ std::vector<OperationLine> OperationsOf(const plan::Plan& plan, const Pricing& p
   return sorted;
 }
 
-/// What a GPU holds beside tensors, about. Of 80 GiB PyTorch's out-of-memory errors name 79.1 to 79.3 GiB as the whole
-/// and 0.5 to 0.7 GiB of the process as not its own (CUDA context, libraries); NCCL's channels and holes between
-/// blocks come on top.
-constexpr Bytes kBesideTensors{2 * kGibi};
-
 void Warn(Prediction& p) {
   plan::Metrics& m = p.metrics;
   const auto fullest =
@@ -109,10 +104,10 @@ void Warn(Prediction& p) {
     const std::string stage = "a GPU of stage " + std::to_string(fullest->stage);
     if (fullest->Total() > m.memory_capacity) {
       m.warnings.push_back("does not fit: " + stage + " needs more than it has");
-    } else if (runs_on_gpus && fullest->Total() + kBesideTensors > m.memory_capacity) {
+    } else if (runs_on_gpus && fullest->Total() + plan::kBesideTensors > m.memory_capacity) {
       m.warnings.push_back("may not fit: " + stage + " has " + HumanBytes(m.memory_capacity - fullest->Total()) +
                            " to spare; driver, CUDA context, NCCL and holes between blocks take about " +
-                           HumanBytes(kBesideTensors));
+                           HumanBytes(plan::kBesideTensors));
     }
   }
   m.warnings.insert(m.warnings.end(), p.scenario.notes.begin(), p.scenario.notes.end());

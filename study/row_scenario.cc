@@ -215,6 +215,8 @@ void ReadMemory(const Json& parallel, Assumptions& assume, Strategy& s) {
 void ReadRecipe(bool recipe, bool four_bits, const plan::Node& node, Strategy& s) {
   s.pipelined_tensor = recipe && s.tensor > 1 && s.sequence_parallel && !four_bits;
   s.fused_loss = recipe;
+  s.fused_squared_relu =
+      recipe || !IsMegatronCore(s);  // reports that list no flags are of 2024, before it was compiled
   if (recipe) s.gradient_dtype = s.gradient_reduce_dtype = plan::Dtype::kBf16;
   // HybridEP where NVLink joins several servers; where experts lie on several nodes their traffic overlaps 1F1B.
   const bool rack = node.domain_gpus > node.gpus, crosses = s.expert > node.domain_gpus;

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "plan/layer_traffic.h"
+#include "plan/memory.h"
 #include "plan/stages.h"
 
 namespace isochrone::study {
@@ -69,7 +70,8 @@ bool LegalPipeline(const plan::Scenario& scenario, const Constraints& constraint
   if (stages > layers + 2) return false;
   if (constraints.even_pipeline) {
     const bool rounds = s.schedule == ScheduleKind::kInterleaved1f1b;
-    if (layers % stages != 0 || (rounds && scenario.Microbatches() % s.pipeline != 0)) return false;
+    if (layers % stages != 0) return false;
+    if (rounds && (scenario.Microbatches() % s.pipeline != 0 || s.pipeline == 2)) return false;
   }
   if (s.pipeline == 1 &&
       (s.chunks_per_rank > 1 || (s.schedule != ScheduleKind::k1f1b && s.schedule != ScheduleKind::kGpipe)))
@@ -86,6 +88,7 @@ bool LegalPipeline(const plan::Scenario& scenario, const Constraints& constraint
 
 bool LegalStep(const plan::Scenario& scenario) {
   const Strategy& s = scenario.strategy;
+  if (plan::ReducesInTorchBuckets(s) && s.pipeline > 1) return false;
   if (s.optimizer == plan::OptimizerKind::kGaloreAdam && s.optimizer_sharding != Sharding::kNone) return false;
   const int group = s.shard_group, context = s.context;
   if (group == 0) return true;

@@ -4,6 +4,7 @@
 #include <limits>
 #include <tuple>
 
+#include "plan/memory.h"
 #include "plan/stages.h"
 #include "study/search/objective.h"
 
@@ -15,7 +16,8 @@ double Worker::Score(double time, double model_flops) const {
 
 double Worker::Capacity() const {
   const double gpu = scenario_.cluster.node.gpu.memory.value, limit = space_.constraints.memory_bytes;
-  return limit > 0 ? std::min(limit, gpu) : gpu;
+  if (limit > 0) return std::min(limit, gpu);
+  return scenario_.cluster.node.gpu.architecture == "cpu" ? gpu : gpu - plan::kBesideTensors.value;
 }
 
 void Worker::Lower(double score) {

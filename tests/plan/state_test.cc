@@ -68,6 +68,48 @@ TEST_CASE("bytes a parameter are those of the distributed optimizer's table", "[
   check(Dtype::kBf16, Dtype::kFp32, Dtype::kBf16, 6, 8);
 }
 
+TEST_CASE("PyTorch's DistributedDataParallel keeps a copy of all gradients in its buckets", "[state]") {
+  Strategy s;
+  s.data = 8;
+  s.gradient_dtype = s.gradient_reduce_dtype = Dtype::kFp16;
+  s.framework = "megatron_lm_2021";
+  const StageMemory alone = Memory(s);
+  s.overlap_data = true;
+  const StageMemory overlapped = Memory(s);
+  CHECK((overlapped.Total() - alone.Total()).value == Approx(alone.gradients.value));
+  for (const char* framework : {"megatron_core", "megatron_deepspeed", "fsdp2"}) {
+    INFO(framework);
+    s.framework = framework;
+    s.overlap_data = true;
+    const Bytes with = Memory(s).Total();
+    s.overlap_data = false;
+    CHECK(with.value == Memory(s).Total().value);
+  }
+}
+
+TEST_CASE("without a kernel of its own squared ReLU passes over memory 4 times forward and 10 times backward",
+          "[state]") {
+  const auto passes = [](bool fused) {
+    Strategy y;
+    y.fused_squared_relu = fused;
+    Scenario s = Llama(y);
+    s.model.mlp = MlpKind::kSquaredRelu;
+    const Plan plan = BuildPlan(s);
+    const double once = 2.0 * 2048 * 11008;
+    std::vector<double> traffic;
+    for (const Phase phase : {Phase::kForward, Phase::kBackward}) {
+      for (const Op& op : Layer(plan).Ops(phase)) {
+        const auto* e = std::get_if<Elementwise>(&op.kind);
+        if (e != nullptr && e->kind == ElementwiseKind::kSquaredRelu)
+          traffic.push_back((e->read + e->written).value / once);
+      }
+    }
+    return traffic;
+  };
+  CHECK(passes(true) == std::vector<double>{2, 3});
+  CHECK(passes(false) == std::vector<double>{4, 10});
+}
+
 TEST_CASE("GaLore at a quarter of the rank saves 65.5 % of Adam's moments of a 7B model, within a point", "[state]") {
   Strategy adam;
   adam.optimizer = OptimizerKind::kGaloreAdam;

@@ -106,6 +106,7 @@ TEST_CASE("what a row leaves open is chosen by a rule and said", "[rows]") {
                                                 "microbatch = 1", "vocabulary = 50432"});
   CHECK(row.scenario->cluster.node.InterNode().value == Approx(200e9));
   CHECK(row.scenario->strategy.overlap_tensor);
+  CHECK_FALSE(row.scenario->strategy.fused_squared_relu);
   CHECK(row.scenario->model.vocabulary == 50432);
 }
 

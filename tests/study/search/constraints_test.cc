@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <vector>
 
 #include "study/search/sweep.h"
 #include "tests/study/search/space_file.h"
@@ -49,8 +51,56 @@ TEST_CASE("an even pipeline has equal chunks and whole rounds of microbatches", 
   // 30 layers, 24 microbatches: of the degrees 1, 2, 3 and 5 divide the layers
   CHECK(LegalIn("1f1b", "1", "") == 7);
   CHECK(LegalIn("1f1b", "1", R"(, "even_pipeline": true)") == 4);
-  // three chunks a rank: 2 and 5 (15 chunks), of which 24 is a multiple of 2 alone
-  CHECK(LegalIn("interleaved_1f1b", "3", R"(, "even_pipeline": true)") == 1);
+  // three chunks a rank: 2 and 5 (15 chunks), of which 24 is a multiple of 2 alone, and two ranks do not interleave
+  CHECK(LegalIn("interleaved_1f1b", "3", R"(, "even_pipeline": true)") == 0);
+  // two: 3 and 5, of which 24 is a multiple of 3
+  CHECK(LegalIn("interleaved_1f1b", "2", R"(, "even_pipeline": true)") == 1);
+}
+
+TEST_CASE("Megatron-LM before its own buffers overlaps gradients only without a pipeline", "[search]") {
+  const SpaceFile file;
+  const auto legal = [&](const std::string& framework) {
+    return Sweep(
+               file.Read(
+                   R"({"model": "models/gpt_3.6b.json", "cluster": {"node": "hardware/dgx_a100_80gb.json", "nodes": 1},
+                         "batch": {"sequences": 8, "microbatch": 1},
+                         "strategy": {"tensor": 2, "pipeline": [1, 2], "overlap_data": [false, true], "framework": ")" +
+                   framework + R"("}, "sweep": {"constraints": {"fits": false}}})"),
+               {})
+        .legal;
+  };
+  CHECK(legal("megatron_core") == 4);
+  CHECK(legal("megatron_lm_2021") == 3);
+}
+
+TEST_CASE("a search names nothing that leaves a GPU no room for what is not a tensor", "[search]") {
+  const SpaceFile file;
+  const auto fits = [&](const std::string& limits) {
+    const SweepResult result = Sweep(
+        file.Read(R"({"model": "models/gpt_3.6b.json", "cluster": {"node": "hardware/dgx_a100_80gb.json", "nodes": 1},
+                      "batch": {"sequences": 8, "microbatch": 1}, "strategy": {"tensor": [1, 2, 4, 8]},
+                      "sweep": {"best": 4, "constraints": {)" +
+                  limits + "}}}"),
+        {});
+    std::vector<double> gib;
+    for (const Candidate& c : result.best) gib.push_back(c.estimate.memory / kGibi);
+    std::sort(gib.begin(), gib.end());
+    return gib;
+  };
+  const std::vector<double> all = fits("");
+  REQUIRE(all.size() == 4);
+  const double fullest = all.back();
+  CHECK(fits(R"("memory_gib": )" + std::to_string(fullest + 0.001)).size() == 4);  // a limit is taken at its word
+  CHECK(fits(R"("memory_gib": )" + std::to_string(fullest - 0.001)).size() == 3);
+  const auto with_memory = [&](double capacity_gib) {
+    Space space = file.Read(
+        R"({"model": "models/gpt_3.6b.json", "cluster": {"node": "hardware/dgx_a100_80gb.json", "nodes": 1},
+            "batch": {"sequences": 8, "microbatch": 1}, "strategy": {"tensor": [1, 2, 4, 8]}, "sweep": {"best": 4}})");
+    for (plan::Scenario& base : space.bases) base.cluster.node.gpu.memory = Bytes(capacity_gib * kGibi);
+    return Sweep(space, {}).best.size();
+  };
+  CHECK(with_memory(fullest + 2.001) == 4);
+  CHECK(with_memory(fullest + 1.999) == 3);
 }
 
 }  // namespace isochrone::study
