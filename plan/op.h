@@ -178,7 +178,8 @@ struct OptimizerUpdate {
   bool operator==(const OptimizerUpdate&) const = default;
 };
 
-/// Gradient norm or clip over local gradients: reads (and scales) `bytes`.
+/// Gradient norm or clip over local gradients, and the passes that the framework's gradient buffers take beside it:
+/// reads and writes `bytes`.
 struct GradientNorm {
   Bytes bytes;
   bool operator==(const GradientNorm&) const = default;

@@ -195,6 +195,8 @@ struct Strategy {
   RankOrder rank_order = RankOrder::kDataInner;
   bool compiled = false;  // elementwise chains fused by a compiler
   bool fused_kernels = true;
+  bool average_in_collective = false,
+       check_gradients = true;     // what Megatron-LM's gradient buffers do (step_program.h)
   bool fused_squared_relu = true;  // one kernel each way; else two forward and four backward
   bool fused_loss = false;         // cross-entropy in one pass that overwrites the logits with their gradient
   bool fused_gradient_accumulation =

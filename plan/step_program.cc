@@ -7,6 +7,7 @@
 
 #include "plan/build.h"
 #include "plan/layer_traffic.h"
+#include "plan/memory.h"
 #include "plan/state_ops.h"
 
 namespace isochrone::plan {
@@ -158,12 +159,29 @@ void AddFirstLayer(const Scenario& scenario, const Plan& plan, int rank, RankSte
   if (reduces) step.epilogue = ReduceOps(context, first);
 }
 
+/// How often a step passes over all gradients of a rank beside reducing them and what the optimizer reads:
+/// Megatron-LM's buffer is cleared (once), divided by the number of replicas (twice: read and written) and looked at
+/// for NaN (once); PyTorch's buckets are filled, divided on the way, and emptied (twice each). Source  Megatron-LM,
+/// core/distributed/param_and_grad_buffer.py, start_grad_sync and reset; before 2023 model/distributed.py,
+/// allreduce_gradients; PyTorch, reducer.cpp.
+double BufferPasses(const Scenario& scenario, bool replicas) {
+  const Strategy& s = scenario.strategy;
+  const bool core = s.framework == "megatron_core";
+  if ((!core && !s.framework.starts_with("megatron_lm_")) || HoldingOf(scenario) == Holding::kExact ||
+      ReducesEveryMicrobatch(s) || s.offload_gradients != OffloadTarget::kNone)
+    return 0;
+  const double average = !replicas || s.average_in_collective ? 0 : ReducesInTorchBuckets(s) ? 4 : 2;
+  return 1 + average + (core && s.check_gradients ? 1 : 0);
+}
+
 /// Who waits for whom before parameters change: all ranks for the norm of all gradients; or nobody, where updates
 /// start from each rank's own norm and those of `rollback_share` of the steps are undone and done again once the norm
 /// is known to exceed the limit. Source  Qi et al., arXiv 2401.10241, section 4.
-void AddNormAndUpdate(const Strategy& s, const Layout& layout, double held, std::vector<Op>& ops) {
+///
+/// passed  gradients that the buffers' passes go over, counted once for each
+void AddNormAndUpdate(const Strategy& s, const Layout& layout, double held, double passed, std::vector<Op>& ops) {
   ops.push_back({.name = "gradient_norm",
-                 .kind = GradientNorm{.bytes = held * SizeOf(s.gradient_dtype)},
+                 .kind = GradientNorm{.bytes = (held + passed) * SizeOf(s.gradient_dtype)},
                  .in = {},
                  .out = {},
                  .after = {}});
@@ -206,7 +224,8 @@ void AddEpilogue(const Scenario& scenario, const Plan& plan, const Rank& mine, D
   if (plan.schedule.placement.directions > 1) {
     ops.push_back(DataOp("twin_gradients", CollectiveKind::kAllReduce, Group::kTwin, held, s.gradient_dtype));
   }
-  AddNormAndUpdate(s, layout, held, ops);
+  const double passed = BufferPasses(scenario, CopiesDense(layout)) * (mine.dense + mine.expert);
+  AddNormAndUpdate(s, layout, held, passed, ops);
   const bool gathers = (s.optimizer_sharding == Sharding::kZero1 || s.optimizer_sharding == Sharding::kZero2) &&
                        !s.overlap_parameter_gather;
   if (gathers && mine.dense > 0 && shards > 1) {

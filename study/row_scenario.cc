@@ -214,7 +214,8 @@ void ReadMemory(const Json& parallel, Assumptions& assume, Strategy& s) {
 /// of data-parallel communication and sequence parallelism lists its flags, as they do.
 void ReadRecipe(bool recipe, bool four_bits, const plan::Node& node, Strategy& s) {
   s.pipelined_tensor = recipe && s.tensor > 1 && s.sequence_parallel && !four_bits;
-  s.fused_loss = recipe;
+  s.fused_loss = s.average_in_collective = recipe;
+  s.check_gradients = !recipe;
   s.fused_squared_relu =
       recipe || !IsMegatronCore(s);  // reports that list no flags are of 2024, before it was compiled
   if (recipe) s.gradient_dtype = s.gradient_reduce_dtype = plan::Dtype::kBf16;

@@ -61,9 +61,8 @@ struct Row {
 ///                            (overlap_moe_expert_parallel_comm)
 ///   overlap_parameter_gather zero3 or zero1 of megatron_core, with data overlap
 ///   framework                fsdp2 for fsdp rows that say whether a compiler ran; its kernels are not fused by hand
-///   fused_squared_relu       false in megatron_core outside recipes: Megatron-LM's argument parser defined it as
-///   PyTorch
-///                            runs it until 2024
+///   average_in_collective    true, and check_gradients false, in those recipes
+///   fused_squared_relu       false in megatron_core outside recipes, as Megatron-LM had it until 2024
 ///   gradients                fp16 in Megatron's runs in fp16, else fp32 but for recipes
 ///   vocabulary               32,000 where the source does not give it (SentencePiece; the parameter counts that such
 ///                            sources print leave room for no more); padded to a multiple of 128 tp where tp does not

@@ -87,6 +87,39 @@ TEST_CASE("PyTorch's DistributedDataParallel keeps a copy of all gradients in it
   }
 }
 
+TEST_CASE("Megatron-LM's gradient buffers are cleared, averaged and looked at beside the norm", "[state]") {
+  Strategy y;
+  y.data = 2;
+  const auto passes = [](const Strategy& strategy) {  // over all gradients of a rank, the norm's own among them
+    Scenario s = Llama(strategy);
+    const Plan plan = BuildPlan(s);
+    const RankStep step = StepWorkOf(s, plan).front();
+    const auto norm = std::find_if(step.epilogue.begin(), step.epilogue.end(),
+                                   [](const Op& op) { return std::holds_alternative<GradientNorm>(op.kind); });
+    REQUIRE(norm != step.epilogue.end());
+    return std::get<GradientNorm>(norm->kind).bytes.value / MemoryOf(s, plan).front().gradients.value;
+  };
+  CHECK(passes(y) == Approx(1 + 4));
+  y.check_gradients = false;
+  CHECK(passes(y) == Approx(1 + 3));
+  y.average_in_collective = true;
+  CHECK(passes(y) == Approx(1 + 1));
+  y.optimizer_sharding = Sharding::kZero1;  // the norm is of a shard, the buffer of everything
+  CHECK(passes(y) == Approx(0.5 + 1));
+  y = {};
+  CHECK(passes(y) == Approx(1 + 2));  // nothing to average over
+  y.data = 2;
+  y.framework = "megatron_lm_2021";
+  CHECK(passes(y) == Approx(1 + 3));
+  y.overlap_data = true;
+  CHECK(passes(y) == Approx(1 + 5));
+  for (const char* framework : {"fsdp2", "megatron_deepspeed", "other"}) {
+    INFO(framework);
+    y.framework = framework;
+    CHECK(passes(y) == Approx(1));
+  }
+}
+
 TEST_CASE("without a kernel of its own squared ReLU passes over memory 4 times forward and 10 times backward",
           "[state]") {
   const auto passes = [](bool fused) {
