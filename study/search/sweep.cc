@@ -38,7 +38,7 @@ class Desk {
         options_(options),
         walks_(WalksOf(space)),
         threshold_(std::numeric_limits<double>::infinity()),
-        shared_(PrefixesKept()) {
+        shared_(static_cast<std::size_t>(options.jobs), PrefixesKept()) {
     units_ = walks_.back().first_unit + walks_.back().units;
     next_.unit = options.first_unit;
     while (next_.unit % options.shards != options.shard - 1) ++next_.unit;

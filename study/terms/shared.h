@@ -115,8 +115,9 @@ using StepStore = MadeOnce<StepKey, StepTerms>;
 /// What the threads of one sweep work out once for all of them.
 class SharedTerms {
  public:
+  /// threads   that work at once
   /// prefixes  whose steps are kept when no thread is at them: as many as units come back to
-  explicit SharedTerms(std::size_t prefixes) : steps_(prefixes) {}
+  SharedTerms(std::size_t threads, std::size_t prefixes) : orders_(kOrdersOfAThread * threads), steps_(prefixes) {}
 
   /// Requires  plan::TheoryOf accepts `shape`
   const InFlight& InFlightOfShape(const plan::ScheduleShape& shape) {
@@ -141,6 +142,8 @@ class SharedTerms {
   std::shared_ptr<StepStore> StepsOf(std::int64_t prefix) { return steps_.Of(prefix); }
 
  private:
+  static constexpr std::size_t kOrdersOfAThread = 4;
+
   static std::array<int, 4> KeyOf(const plan::ScheduleShape& shape) {
     return {static_cast<int>(shape.kind), shape.ranks, shape.chunks, shape.microbatches};
   }
@@ -148,7 +151,7 @@ class SharedTerms {
   MadeOnce<std::array<int, 4>, InFlight> counts_;
   MadeOnce<HeldKey, Held> held_;
   MadeOnce<PathsKey, sim::OrderPaths> paths_;
-  Recent<std::array<int, 4>, MadeOnce<std::array<int, 4>, sim::OrderGraph>> orders_{4};  // one each: they are large
+  Recent<std::array<int, 4>, MadeOnce<std::array<int, 4>, sim::OrderGraph>> orders_;  // one each: they are large
   WhileHeld<BlockStore> blocks_;
   Recent<std::int64_t, StepStore> steps_;
 };
