@@ -11,6 +11,7 @@
 #include "cli/answer_parts.h"
 #include "cli/network_answer.h"
 #include "cli/timeline_json.h"
+#include "plan/memory.h"
 
 namespace isochrone::cli {
 namespace {
@@ -111,9 +112,13 @@ std::string PredictionText(const study::Prediction& p) {
                    gib(s->activations), gib(s->workspace + s->communication + s->framework), gib(s->Total())});
   }
   out << memory.Text();
-  const bool fits = fullest->Total() <= m.memory_capacity;
-  out << (fits ? "It fits: " : "It does not fit: ") << "stage " << fullest->stage << " needs "
-      << HumanBytes(fullest->Total()) << " of " << HumanBytes(m.memory_capacity) << ".\n";
+  const bool fits = fullest->Total() <= m.memory_capacity,
+             room = fullest->Total() <= plan::RoomForTensors(p.scenario.cluster.node.gpu);
+  out << (room   ? "It fits: "
+          : fits ? "It may not fit: "
+                 : "It does not fit: ")
+      << "stage " << fullest->stage << " needs " << HumanBytes(fullest->Total()) << " of "
+      << HumanBytes(m.memory_capacity) << ".\n";
   for (const std::string& warning : m.warnings) out << "note: " << warning << "\n";
   if (!p.scenario.defaults.empty()) out << "defaults: " << JoinedWith(p.scenario.defaults, "and") << "\n";
   return out.str();

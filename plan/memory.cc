@@ -18,7 +18,8 @@ namespace {
 constexpr Bytes kFrameworkBytes(128.0 * kMebi);
 
 /// Ranks that are threads of a CPU (executor/run.h): no library takes memory beside theirs.
-bool OnCpu(const Scenario& s) { return s.cluster.node.gpu.architecture == "cpu"; }
+bool IsCpu(const Gpu& gpu) { return gpu.architecture == "cpu"; }
+bool OnCpu(const Scenario& s) { return IsCpu(s.cluster.node.gpu); }
 
 bool Counted(const Buffer& b) {
   return b.kind == BufferKind::kActivation || b.kind == BufferKind::kCommunication || b.kind == BufferKind::kWorkspace;
@@ -293,6 +294,8 @@ StageBytes BytesOf(const Strategy& strategy, const std::vector<LayerBytes>& laye
     *workspace += 2 * most;
   return sum;
 }
+
+Bytes RoomForTensors(const Gpu& gpu) { return gpu.memory - (IsCpu(gpu) ? Bytes(0) : kBesideTensors); }
 
 bool ReducesInTorchBuckets(const Strategy& s) {
   const bool before = s.framework.starts_with("megatron_lm_");

@@ -41,6 +41,9 @@ StageBytes BytesOf(const Strategy& strategy, const std::vector<LayerBytes>& laye
 /// blocks come on top.
 inline constexpr Bytes kBesideTensors{2 * kGibi};
 
+/// What tensors may take of a GPU without a warning; of ranks on a CPU, all that they are said to have.
+Bytes RoomForTensors(const Gpu& gpu);
+
 /// Whether PyTorch's DistributedDataParallel reduces gradients: the only way in which Megatron-LM overlapped that with
 /// the backward pass before its own buffers did (2023), and one without pipelines. Unless gradient_as_bucket_view says
 /// otherwise, gradients are copied into its buckets, which stay.

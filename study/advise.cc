@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "plan/memory.h"
 #include "plan/parameters.h"
 
 namespace isochrone::study {
@@ -161,8 +162,9 @@ ShapeAnswer Answer(const Scenario& scenario) {
   answer.step_s = p.metrics.step_time.value;
   answer.tokens_per_s = p.metrics.tokens_per_s;
   answer.tflops_per_gpu = p.metrics.model_tflops_per_gpu;
+  const Bytes room = plan::RoomForTensors(scenario.cluster.node.gpu);
   answer.fits = std::all_of(p.metrics.memory.begin(), p.metrics.memory.end(),
-                            [&](const plan::StageMemory& stage) { return stage.Total() <= p.metrics.memory_capacity; });
+                            [&](const plan::StageMemory& stage) { return stage.Total() <= room; });
   answer.losses = LossesOf(p);
   return answer;
 }

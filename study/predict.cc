@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "plan/build.h"
+#include "plan/memory.h"
 #include "study/metrics.h"
 #include "study/search/analytic_result.h"
 
@@ -99,12 +100,11 @@ void Warn(Prediction& p) {
   const auto fullest =
       std::max_element(m.memory.begin(), m.memory.end(),
                        [](const plan::StageMemory& a, const plan::StageMemory& b) { return a.Total() < b.Total(); });
-  const bool runs_on_gpus = p.scenario.cluster.node.gpu.architecture != "cpu";
   if (fullest != m.memory.end()) {
     const std::string stage = "a GPU of stage " + std::to_string(fullest->stage);
     if (fullest->Total() > m.memory_capacity) {
       m.warnings.push_back("does not fit: " + stage + " needs more than it has");
-    } else if (runs_on_gpus && fullest->Total() + plan::kBesideTensors > m.memory_capacity) {
+    } else if (fullest->Total() > plan::RoomForTensors(p.scenario.cluster.node.gpu)) {
       m.warnings.push_back("may not fit: " + stage + " has " + HumanBytes(m.memory_capacity - fullest->Total()) +
                            " to spare; driver, CUDA context, NCCL and holes between blocks take about " +
                            HumanBytes(plan::kBesideTensors));

@@ -17,7 +17,7 @@ double Worker::Score(double time, double model_flops) const {
 double Worker::Capacity() const {
   const double gpu = scenario_.cluster.node.gpu.memory.value, limit = space_.constraints.memory_bytes;
   if (limit > 0) return std::min(limit, gpu);
-  return scenario_.cluster.node.gpu.architecture == "cpu" ? gpu : gpu - plan::kBesideTensors.value;
+  return plan::RoomForTensors(scenario_.cluster.node.gpu).value;
 }
 
 void Worker::Lower(double score) {
