@@ -59,6 +59,8 @@ bool LegalLayout(const Space& space, const plan::Scenario& scenario) {
   const std::int64_t gpus = scenario.cluster.Gpus();
   if (world > gpus || (!space.constraints.idle_gpus && world != gpus)) return false;
   if (space.constraints.most_gpus > 0 && world > space.constraints.most_gpus) return false;
+  if (space.constraints.tensor_fills_node && s.pipeline > 1 && s.tensor < scenario.cluster.node.domain_gpus)
+    return false;
   const std::int64_t stage = world / s.pipeline;
   if (scenario.model.moe && stage % (std::int64_t{1} * s.expert * s.expert_tensor) != 0) return false;
   return scenario.batch.sequences > 0 && scenario.batch.sequences % (scenario.batch.microbatch * s.data) == 0;

@@ -39,6 +39,7 @@ struct Constraints {
   bool idle_gpus = false;          // layouts may leave GPUs without a rank
   bool round_batch_down = false;   // a batch that a layout does not divide loses its remainder
   bool tensor_within_node = true;  // what "search" gives for tensor
+  bool tensor_fills_node = false;  // before there is a pipeline
   bool even_pipeline = false;      // as Megatron-LM of 2021 cut and interleaved: see docs/sweeps.md
   int most_gpus = 0;               // 0: those of the cluster
   double memory_bytes = 0;         // 0: what the GPU has

@@ -52,13 +52,14 @@ void ReadWanted(const Json& wanted, Space& space) {
   if (const auto best = wanted.Find("best")) space.best = static_cast<int>(best->Int(1, 10'000));
   const auto limits = wanted.Find("constraints");
   if (!limits) return;
-  limits->Allow(
-      {"fits", "idle_gpus", "round_batch_down", "tensor_within_node", "even_pipeline", "most_gpus", "memory_gib"});
+  limits->Allow({"fits", "idle_gpus", "round_batch_down", "tensor_within_node", "tensor_fills_node", "even_pipeline",
+                 "most_gpus", "memory_gib"});
   Constraints& c = space.constraints;
   if (const auto v = limits->Find("fits")) c.fits = v->Bool();
   if (const auto v = limits->Find("idle_gpus")) c.idle_gpus = v->Bool();
   if (const auto v = limits->Find("round_batch_down")) c.round_batch_down = v->Bool();
   if (const auto v = limits->Find("tensor_within_node")) c.tensor_within_node = v->Bool();
+  if (const auto v = limits->Find("tensor_fills_node")) c.tensor_fills_node = v->Bool();
   if (const auto v = limits->Find("even_pipeline")) c.even_pipeline = v->Bool();
   if (const auto v = limits->Find("most_gpus")) c.most_gpus = static_cast<int>(v->Int(1, 10'000'000));
   if (const auto v = limits->Find("memory_gib")) c.memory_bytes = v->Number(1e-6, 1e9) * kGibi;

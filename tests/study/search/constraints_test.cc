@@ -57,6 +57,23 @@ TEST_CASE("an even pipeline has equal chunks and whole rounds of microbatches", 
   CHECK(LegalIn("interleaved_1f1b", "2", R"(, "even_pipeline": true)") == 1);
 }
 
+TEST_CASE("where tensor ranks come first, there is a pipeline only over nodes that they fill", "[search]") {
+  const SpaceFile file;
+  const auto legal = [&](const std::string& limit) {
+    return Sweep(
+               file.Read(
+                   R"({"model": "models/gpt_3.6b.json", "cluster": {"node": "hardware/dgx_a100_80gb.json", "nodes": 2},
+                         "batch": {"sequences": 16, "microbatch": 1},
+                         "strategy": {"tensor": [2, 8], "pipeline": [1, 2]},
+                         "sweep": {"constraints": {"fits": false)" +
+                   limit + "}}}"),
+               {})
+        .legal;
+  };
+  CHECK(legal("") == 4);
+  CHECK(legal(R"(, "tensor_fills_node": true)") == 3);
+}
+
 TEST_CASE("Megatron-LM before its own buffers overlaps gradients only without a pipeline", "[search]") {
   const SpaceFile file;
   const auto legal = [&](const std::string& framework) {
