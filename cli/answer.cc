@@ -11,7 +11,7 @@
 #include "cli/answer_parts.h"
 #include "cli/network_answer.h"
 #include "cli/timeline_json.h"
-#include "plan/memory.h"
+#include "plan/state_memory.h"
 
 namespace isochrone::cli {
 namespace {

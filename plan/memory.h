@@ -36,29 +36,8 @@ struct StageBytes {
 StageBytes BytesOf(const Strategy& strategy, const std::vector<LayerBytes>& layers, const StageContent& stage,
                    Holding holding);
 
-/// What a GPU holds beside tensors, about. Of 80 GiB PyTorch's out-of-memory errors name 79.1 to 79.3 GiB as the whole
-/// and 0.5 to 0.7 GiB of the process as not its own (CUDA context, libraries); NCCL's channels and holes between
-/// blocks come on top.
-inline constexpr Bytes kBesideTensors{2 * kGibi};
-
-/// What tensors may take of a GPU without a warning; of ranks on a CPU, all that they are said to have.
-Bytes RoomForTensors(const Gpu& gpu);
-
-/// Whether PyTorch's DistributedDataParallel reduces gradients: the only way in which Megatron-LM overlapped that with
-/// the backward pass before its own buffers did (2023), and one without pipelines. Unless gradient_as_bucket_view says
-/// otherwise, gradients are copied into its buckets, which stay.
-bool ReducesInTorchBuckets(const Strategy& strategy);
-
 /// Messages on their way in and out of a pipeline rank, one each; held exactly, parts where tensor ranks send one each.
 Bytes MessageBuffers(const Scenario& scenario);
-
-/// What one rank holds for the whole step: parameters, gradients and optimizer state as sharding and offload leave
-/// them, and what the framework takes; neither activations nor messages.
-StageMemory StateOf(const Scenario& scenario, const Plan& plan, int rank);
-
-/// Of a parameter on a rank that uses it, the bytes of parameter, gradient and optimizer state that stay whole on the
-/// GPU however many ranks share the rest: a bound from below for StateOf.
-Bytes LeastStateOfParameter(const Strategy& strategy);
 
 /// Memory of every pipeline rank at its fullest instant. Walks each rank's order once: kept activations rise with a
 /// forward pass and fall with the backward pass that ends with them, whatever the times are.

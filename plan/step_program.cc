@@ -8,6 +8,7 @@
 #include "plan/build.h"
 #include "plan/layer_traffic.h"
 #include "plan/memory.h"
+#include "plan/state_memory.h"
 #include "plan/state_ops.h"
 
 namespace isochrone::plan {

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "base/error.h"
-#include "plan/memory.h"
 #include "plan/parameters.h"
+#include "plan/state_memory.h"
 
 namespace isochrone::study {
 namespace {

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "plan/build.h"
-#include "plan/memory.h"
+#include "plan/state_memory.h"
 #include "study/metrics.h"
 #include "study/search/analytic_result.h"
 

@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 #include "plan/layer_traffic.h"
-#include "plan/memory.h"
 #include "plan/stages.h"
+#include "plan/state_memory.h"
 
 namespace isochrone::study {
 namespace {

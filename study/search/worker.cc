@@ -4,8 +4,8 @@
 #include <limits>
 #include <tuple>
 
-#include "plan/memory.h"
 #include "plan/stages.h"
+#include "plan/state_memory.h"
 #include "study/search/objective.h"
 
 namespace isochrone::study {

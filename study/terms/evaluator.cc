@@ -6,6 +6,7 @@
 #include "plan/layer_traffic.h"
 #include "plan/memory.h"
 #include "plan/stages.h"
+#include "plan/state_memory.h"
 #include "sim/analytic.h"
 #include "study/predict.h"
 

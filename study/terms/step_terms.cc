@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "plan/memory.h"
+#include "plan/state_memory.h"
 #include "plan/step_program.h"
 
 namespace isochrone::study {
