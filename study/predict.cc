@@ -110,6 +110,11 @@ void Warn(Prediction& p) {
                            HumanBytes(plan::kBesideTensors));
     }
   }
+  const plan::Strategy& strategy = p.scenario.strategy;
+  if (plan::ReducesInTorchBuckets(strategy) && strategy.pipeline > 1) {
+    m.warnings.push_back("overlap_data: " + strategy.framework +
+                         " reduces gradients beside the backward pass only without a pipeline; Megatron Core can");
+  }
   m.warnings.insert(m.warnings.end(), p.scenario.notes.begin(), p.scenario.notes.end());
 }
 

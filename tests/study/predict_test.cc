@@ -144,6 +144,20 @@ TEST_CASE("the closed form is within a percent of the event engine for every sch
   }
 }
 
+TEST_CASE("what an engine of its time could not do is said", "[predict]") {
+  plan::Scenario scenario = plan::ReadScenario(plan::CatalogueFolder() + "/published/sc21_39.1b.json");
+  const auto warns = [&] {
+    const std::vector<std::string> warnings = Predict(scenario).metrics.warnings;
+    return std::any_of(warnings.begin(), warnings.end(),
+                       [](const std::string& w) { return w.find("overlap_data") == 0; });
+  };
+  CHECK_FALSE(warns());
+  scenario.strategy.overlap_data = true;
+  CHECK(warns());
+  scenario.strategy.framework = "megatron_core";
+  CHECK_FALSE(warns());
+}
+
 TEST_CASE("tensors that leave no room for driver, context and NCCL are warned of before they are too large",
           "[predict]") {
   plan::Scenario scenario = plan::ReadScenario(plan::CatalogueFolder() + "/examples/gpt3_on_64_a100.json");
