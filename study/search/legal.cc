@@ -125,8 +125,8 @@ StepKeys EffectOfStep(const plan::Scenario& scenario) {
     // What is fetched anyway is fetched from nobody else.
     if (sharding == Sharding::kZero3 && s.offload_parameters != plan::OffloadTarget::kNone) sharding = Sharding::kZero2;
   }
-  effect.zero2_reduce_every_microbatch = false;  // said by the sharding
-  if (alone) effect.overlap_data = false;
+  effect.zero2_reduce_every_microbatch = false;                               // said by the sharding
+  if (alone && !plan::ReducesInTorchBuckets(s)) effect.overlap_data = false;  // whose buckets take memory
   if (alone || sharding == Sharding::kNone) effect.overlap_parameter_gather = false;
   if (sharding == Sharding::kNone || effect.shard_group == Replicas(s)) effect.shard_group = 0;
   return effect;

@@ -45,7 +45,7 @@ inline std::string RandomSweep(std::mt19937& random, int most_axes, int most_nod
       {"gradient_dtype", R"(["fp32", "bf16"])"},
       {"optimizer_barrier", R"(["global_norm", "post_validation"])"},
       {"fused_gradient_accumulation", "[true, false]"},
-      {"framework", R"(["megatron_core", "megatron_deepspeed", "fsdp"])"},
+      {"framework", R"(["megatron_core", "megatron_lm_2021", "megatron_deepspeed", "fsdp"])"},
   };
   std::string strategy = R"("tensor": [1, 2, 4], "pipeline": [1, 2, 3, 4, 8])", taken = "tensor pipeline ";
   for (int i = 0; i < most_axes; ++i) {
