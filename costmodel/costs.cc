@@ -8,6 +8,7 @@
 #include "costmodel/elementwise.h"
 #include "costmodel/pipelined.h"
 #include "costmodel/recurrent.h"
+#include "costmodel/torch_passes.h"
 
 namespace isochrone::costmodel {
 
@@ -136,9 +137,13 @@ double Costs::Slowdown(const plan::OpKind& kind, int kernels) const {
   return kernels > 0 ? framework_.kernel_time * attention : 1;
 }
 
+Seconds Costs::TorchTime(const plan::OpKind& kind) const {
+  return TorchPasses(kind, strategy_) / (profile_.memory.elementwise_over_peak * cluster_.node.gpu.memory_bandwidth);
+}
+
 Seconds Costs::TimeOf(const plan::OpKind& kind) const {
   return Price(kind, [&](const auto& price, const Source&, int kernels) {
-    return Max(Slowdown(kind, kernels) * price.total, kernels * framework_.launch) +
+    return Max(Slowdown(kind, kernels) * (price.total + TorchTime(kind)), kernels * framework_.launch) +
            HostOfGather(kind, layout_, framework_);
   });
 }
@@ -147,14 +152,18 @@ std::vector<Term> Costs::Explain(const plan::Op& op) const {
   return Price(op.kind, [&](const auto& price, const Source& source, int kernels) {
     std::vector<Term> terms = TermsOf(price, source);
     const double slowdown = Slowdown(op.kind, kernels);
+    const Seconds passes = TorchTime(op.kind), alone = price.total + passes;
+    if (passes.value > 0)
+      terms.push_back({"PyTorch's passes over the result", "bytes / bandwidth",
+                       "bytes = " + HumanBytes(TorchPasses(op.kind, strategy_)), passes, profile_.memory.source});
     if (slowdown != 1)
       terms.push_back({"framework", "(factor - 1) time alone", "factor = " + ThreeDigits(slowdown),
-                       (slowdown - 1) * price.total, framework_.source});
+                       (slowdown - 1) * alone, framework_.source});
     const Seconds list = HostOfGather(op.kind, layout_, framework_);
     if (list.value > 0)
       terms.push_back(
           {"host", "ranks time of one rank's tensor", "ranks = " + Grouped(layout_.Shard()), list, framework_.source});
-    const Seconds floor = kernels * framework_.launch, time = slowdown * price.total;
+    const Seconds floor = kernels * framework_.launch, time = slowdown * alone;
     if (time < floor)
       terms.push_back({"host", "kernels launch - time on the GPU", "kernels = " + Grouped(kernels), floor - time,
                        framework_.source});

@@ -66,6 +66,8 @@ class Costs {
  private:
   /// What the framework makes of an op's time alone.
   double Slowdown(const plan::OpKind& kind, int kernels) const;
+  /// Of the kernels that torch_passes.h tells of.
+  Seconds TorchTime(const plan::OpKind& kind) const;
   template <class Use>
   auto Price(const plan::OpKind& kind, const Use& use) const;
   const GemmModel& GemmOf(plan::Dtype dtype) const { return gemm_[static_cast<std::size_t>(dtype)]; }

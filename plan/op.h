@@ -59,6 +59,7 @@ struct Gemm {
   Dtype output = Dtype::kBf16;  // of C
   bool transpose_a = false, transpose_b = false;
   bool accumulate = false;  // C += A B
+  bool bias = false;        // kLinear: C = A B + b, b (n)
   bool operator==(const Gemm&) const = default;
 };
 

@@ -28,6 +28,7 @@ void VisitFields(Gemm& o, V& visit) {
   visit("transpose_a", o.transpose_a);
   visit("transpose_b", o.transpose_b);
   visit("accumulate", o.accumulate);
+  visit("bias", o.bias);
 }
 
 template <class V>

@@ -13,7 +13,8 @@ int Tape::Linear(const std::string& name, int x, int weight, int bias, bool narr
   const int source = x;
   if (narrows) x = Narrowed(x);
   const int y = Activation(name, {rows, n}, storage);
-  const Gemm forward{.m = rows, .n = n, .k = k, .dtype = multiply, .output = storage, .transpose_b = true};
+  const Gemm forward{
+      .m = rows, .n = n, .k = k, .dtype = multiply, .output = storage, .transpose_b = true, .bias = bias >= 0};
   std::vector<int> in = {x, weight};
   if (bias >= 0) in.push_back(bias);
   Record({.name = name, .kind = forward, .in = in, .out = {y}, .after = {}}, [=, this](Gradient g) {

@@ -1,0 +1,33 @@
+#include "costmodel/torch_passes.h"
+
+namespace isochrone::costmodel {
+namespace {
+
+bool AddsBiasApart(const plan::Strategy& s) {
+  const bool megatron = s.framework.rfind("megatron", 0) == 0;
+  return megatron && !(s.framework == "megatron_core" && s.attention == plan::AttentionForm::kFlash);
+}
+
+bool IsCopied(const plan::Gemm& gemm, const plan::Strategy& strategy) {
+  switch (gemm.role) {
+    case plan::GemmRole::kContext:
+    case plan::GemmRole::kGradQueries:
+    case plan::GemmRole::kGradKeys:
+    case plan::GemmRole::kGradValues:
+      return true;
+    case plan::GemmRole::kLinear:
+      return gemm.bias && AddsBiasApart(strategy);
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+Bytes TorchPasses(const plan::OpKind& kind, const plan::Strategy& strategy) {
+  const auto* gemm = std::get_if<plan::Gemm>(&kind);
+  if (!gemm || strategy.framework == "other" || !IsCopied(*gemm, strategy)) return Bytes(0);
+  return 2.0 * static_cast<double>(gemm->batch * gemm->m) * static_cast<double>(gemm->n) * plan::SizeOf(gemm->output);
+}
+
+}  // namespace isochrone::costmodel
