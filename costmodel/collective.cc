@@ -76,8 +76,9 @@ double CrossingTime(const Tiers& tiers, const CrossingForm& form, const Crossing
 
 }  // namespace
 
-double LinkRatio(const CollectiveProfile& profile, int n) {
-  return profile.link_ratio * profile.usable_share[std::min<std::size_t>(n - 2, profile.usable_share.size() - 1)];
+double LinkRatio(const CollectiveProfile& profile, int n, int sharing) {
+  const double share = profile.usable_share[std::min<std::size_t>(n - 2, profile.usable_share.size() - 1)];
+  return profile.link_ratio * (sharing > 1 ? std::min(share, profile.usable_share.back() / sharing) : share);
 }
 
 FormWork WorkOf(FormShape shape, CollectiveKind kind, int n, double size, double imbalance) {
@@ -132,9 +133,10 @@ double CrossingAllToAll(const CollectiveProfile& profile, const plan::Cluster& c
   return std::max(crossing, inside);
 }
 
-Choice ChosenForm(const CollectiveProfile& profile, CollectiveKind kind, int n, double size, double imbalance) {
+Choice ChosenForm(const CollectiveProfile& profile, CollectiveKind kind, int n, double size, double imbalance,
+                  int sharing) {
   Choice best{std::numeric_limits<double>::infinity(), nullptr};
-  const double ratio = LinkRatio(profile, n);
+  const double ratio = LinkRatio(profile, n, sharing);
   for (const CollectiveForm& form : profile.forms[static_cast<int>(FormsOf(kind))]) {
     if (n < form.least_group) continue;
     const double t = FormTime(form, WorkOf(form.shape, kind, n, size, imbalance), ratio);
@@ -164,7 +166,7 @@ Seconds CollectiveTime(const CollectiveProfile& profile, const plan::Cluster& cl
   if (group.size < 2) return {};
   const bool crosses = group.nodes > 1;
   if (kind == CollectiveKind::kRing) return PointToPointTime(profile, cluster, {crosses, group.sharing}, size);
-  if (!crosses) return Seconds(ChosenForm(profile, kind, group.size, size.value, imbalance).seconds);
+  if (!crosses) return Seconds(ChosenForm(profile, kind, group.size, size.value, imbalance, group.sharing).seconds);
   if (kind == CollectiveKind::kAllToAll) {
     return Seconds(CrossingAllToAll(profile, cluster, group, size.value, imbalance));
   }

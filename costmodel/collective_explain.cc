@@ -17,15 +17,15 @@ std::string Text(const char* format, double a, double b = 0, double c = 0) {
 }
 
 std::string Describe(const plan::GroupShape& group, Bytes size) {
-  return Text("n = %g", group.size) +
-         (group.nodes > 1 ? Text(" on %g nodes, %g groups sharing", group.nodes, group.sharing) : "") +
+  return Text("n = %g", group.size) + (group.nodes > 1 ? Text(" on %g nodes", group.nodes) : "") +
+         (group.nodes > 1 || group.sharing > 1 ? Text(", %g groups sharing", group.sharing) : "") +
          Text(", size = %.6g B", size.value);
 }
 
 std::vector<Term> ExplainInside(const CollectiveProfile& profile, const plan::GroupShape& group, CollectiveKind kind,
                                 Bytes size, double imbalance) {
   const Source source = LinkSource(profile, kind);
-  const Choice chosen = ChosenForm(profile, kind, group.size, size.value, imbalance);
+  const Choice chosen = ChosenForm(profile, kind, group.size, size.value, imbalance, group.sharing);
   const CollectiveForm& form = *chosen.form;
   const FormWork work = WorkOf(form.shape, kind, group.size, size.value, imbalance);
   const double latency = form.latency.value + work.hops * form.hop.value;
@@ -39,7 +39,7 @@ std::vector<Term> ExplainInside(const CollectiveProfile& profile, const plan::Gr
            Seconds(local), source},
           {form.name + " on the links", "x + 2 sqrt(fill x), x = wire / bandwidth",
            Text("wire = %.6g B, bandwidth = %.4g GB/s, fill = %.3g us", work.wire,
-                form.bandwidth.value * LinkRatio(profile, group.size) / kGiga, form.fill.value * 1e6),
+                form.bandwidth.value * LinkRatio(profile, group.size, group.sharing) / kGiga, form.fill.value * 1e6),
            Seconds(chosen.seconds - latency - local), source}};
 }
 

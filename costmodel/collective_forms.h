@@ -8,14 +8,16 @@ namespace isochrone::costmodel {
 // these are inner loops.
 
 /// What groups of n get of a form's bandwidth: usable share of the group size times the links' ratio. n from 2 up.
-double LinkRatio(const CollectiveProfile& profile, int n);
+/// `sharing` groups that cross between sockets at once share what one group of the whole node gets.
+double LinkRatio(const CollectiveProfile& profile, int n, int sharing = 1);
 
 /// The fastest in-node form for n ranks, and its time.
 struct Choice {
   double seconds = 0;
   const CollectiveForm* form = nullptr;
 };
-Choice ChosenForm(const CollectiveProfile& profile, plan::CollectiveKind kind, int n, double size, double imbalance);
+Choice ChosenForm(const CollectiveProfile& profile, plan::CollectiveKind kind, int n, double size, double imbalance,
+                  int sharing = 1);
 
 /// Hops and bytes of one crossing form; the second table of collective.h. `wire` leaves a node, `believed` is what the
 /// library takes for it when it chooses, `inside` passes over each in-node link, `local` through each rank's memory.

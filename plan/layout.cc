@@ -186,6 +186,18 @@ GroupShape WorstShape(const Layout& l, Group kind) {
   return worst;
 }
 
+/// Groups of a kind inside one node that cross at once between its sockets: those that reach over more ranks than hang
+/// on one of them.
+int CrossingRoots(const Layout& l, const std::optional<Axes>& axes, int size) {
+  if (l.root_gpus == 0 || !axes || size < 2) return 1;
+  std::int64_t reach = 1;
+  for (const Axis& axis : *axes) {
+    if (axis.count > 1) reach = std::max(reach, axis.stride * axis.count);
+  }
+  if (reach <= l.root_gpus) return 1;
+  return static_cast<int>(std::max<std::int64_t>(1, std::min<std::int64_t>(reach, l.gpus_per_node) / size));
+}
+
 }  // namespace
 
 Coordinates CoordinatesOf(const Layout& l, int rank) {
@@ -234,7 +246,7 @@ GroupShape ShapeOf(const Layout& l, Group kind) {
   const std::optional<Axes> axes = IsExpert(kind) ? ExpertAxes(l, kind) : AxesOf(l, kind);
   if (world <= gpus) {
     const int size = static_cast<int>(RanksOf(l, kind, 0).size());
-    return {size, size, 1, 1};
+    return {size, size, 1, CrossingRoots(l, axes, size)};
   }
   if (kind == Group::kWorld) {
     return {static_cast<int>(world), l.gpus_per_node, static_cast<int>((world + gpus - 1) / gpus), 1};
@@ -246,7 +258,11 @@ GroupShape ShapeOf(const Layout& l, Group kind) {
     const bool all_cross = kind == Group::kTwin;  // every stage has a twin, not the ends alone
     return {2, 1, 2, static_cast<int>(all_cross ? gpus : std::min(gpus, pipeline.stride))};
   }
-  if (!pair && axes && IsRegular(*axes, gpus)) return RegularShape(*axes, gpus, world);
+  if (!pair && axes && IsRegular(*axes, gpus)) {
+    GroupShape shape = RegularShape(*axes, gpus, world);
+    if (shape.nodes == 1) shape.sharing = CrossingRoots(l, axes, shape.size);
+    return shape;
+  }
   return WorstShape(l, kind);
 }
 

@@ -14,6 +14,7 @@ struct Layout {
   int ep = 1, etp = 1;
   int shard = 0;                            // ranks of dp · cp that hold one copy of sharded state; 0: all
   int gpus_per_node = 8;                    // GPUs that share the fast tier (an NVLink domain)
+  int root_gpus = 0;                        // of them, how many hang on one socket's PCIe; 0: no path is shared
   bool pipeline_innermost_of_data = false;  // order tp-cp-pp-dp instead of tp-cp-dp-pp
 
   int World() const { return tp * cp * dp * pp; }
@@ -23,7 +24,8 @@ struct Layout {
 };
 
 /// How a group of ranks sits on the machine: `size` ranks, `per_node` of them in each of `nodes` nodes.
-/// `sharing`: groups of the same kind that cross the same node boundary at once, and so share its NICs.
+/// `sharing`: groups of the same kind that cross the same node boundary at once, and so share its NICs; of groups
+/// inside a node, those that cross at once from one socket's PCIe to the other's.
 struct GroupShape {
   int size = 1, per_node = 1, nodes = 1, sharing = 1;
   bool operator==(const GroupShape&) const = default;

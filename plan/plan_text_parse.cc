@@ -243,6 +243,7 @@ class Reader {
     set("etp", l.etp);
     set("shard", l.shard);
     set("gpus_per_node", l.gpus_per_node);
+    set("root_gpus", l.root_gpus);
     set("pipeline_innermost_of_data", l.pipeline_innermost_of_data);
     set.Done();
   }

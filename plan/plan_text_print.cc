@@ -103,7 +103,7 @@ std::string Print(const Plan& plan) {
   const Layout& l = plan.layout;
   out << "layout tp=" << l.tp << " cp=" << l.cp << " dp=" << l.dp << " pp=" << l.pp << " ep=" << l.ep
       << " etp=" << l.etp << " shard=" << l.shard << " gpus_per_node=" << l.gpus_per_node
-      << " pipeline_innermost_of_data=" << Text(l.pipeline_innermost_of_data) << "\n";
+      << " root_gpus=" << l.root_gpus << " pipeline_innermost_of_data=" << Text(l.pipeline_innermost_of_data) << "\n";
   out << "messages mode=" << (plan.messages == MessageMode::kBlocking ? "blocking" : "overlapped")
       << " bytes=" << Exact(plan.message_bytes.value) << " scatter_gather=" << Text(plan.message_scatter_gather)
       << " epilogue_barrier=" << Text(plan.epilogue_barrier) << "\n";

@@ -134,6 +134,16 @@ int DomainGpusUsed(const Node& node, std::int64_t world) {
   return node.domain_gpus;
 }
 
+namespace {
+
+/// Servers with more than four PCIe cards have two sockets, half of the cards on each.
+int RootGpus(const Node& node) {
+  const bool cards = node.link == NodeLink::kPcie && node.gpu.architecture != "cpu";
+  return cards && node.gpus > 4 ? node.gpus / 2 : 0;
+}
+
+}  // namespace
+
 Layout LayoutOf(const Scenario& scenario) {
   const Strategy& s = scenario.strategy;
   Layout layout;
@@ -145,6 +155,7 @@ Layout LayoutOf(const Scenario& scenario) {
   layout.etp = s.expert_tensor;
   layout.shard = s.shard_group;
   layout.gpus_per_node = DomainGpusUsed(scenario.cluster.node, layout.World());
+  layout.root_gpus = RootGpus(scenario.cluster.node);
   layout.pipeline_innermost_of_data = s.rank_order == RankOrder::kPipelineInner;
   return layout;
 }

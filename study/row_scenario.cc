@@ -100,10 +100,12 @@ Model ModelOf(const Json& object, const std::string& framework, const std::strin
 
 // ---- hardware -------------------------------------------------------------------------------------------------------
 
-const plan::Node& UsualNode(const Json& gpu, NodeCache& cache) {
+std::string KnownGpu(const Json& gpu) {
+  std::string name = UsualNameOf(gpu.String());
+  if (!name.empty()) return name;
   std::vector<std::string> known;
-  for (const auto& [name, node] : UsualNodes()) known.push_back(name);
-  return UsualNodeOf(known[gpu.OneOf(known)], cache);
+  for (const auto& [one, node] : UsualNodes()) known.push_back(one);
+  return known[gpu.OneOf(known)];  // fails, and names them
 }
 
 /// The node with another number of GPUs in its NVLink domain, and network cards in proportion.
@@ -115,7 +117,8 @@ void Resize(plan::Node& node, int gpus) {
 
 plan::Cluster ClusterOf(const Json& object, NodeCache& cache) {
   plan::Cluster cluster;
-  cluster.node = UsualNode(object.At("gpu"), cache);
+  const Json gpu = object.At("gpu");
+  cluster.node = UsualNodeOf(KnownGpu(gpu), cache);
   const int gpus = static_cast<int>(Whole(object, "gpus", 10'000'000));
   const int per_node = WholeOr(object, "gpus_per_node", cluster.node.gpus);
   if (per_node < 1 || per_node > 1024) object.At("gpus_per_node").Fail("is out of range");

@@ -12,7 +12,8 @@ const std::map<std::string, std::string>& UsualNodes() {
                                                            {"a100_sxm_40gb", "dgx_a100_40gb"},
                                                            {"a100_sxm_80gb", "dgx_a100_80gb"},
                                                            {"a100_pcie_40gb", "a100_pcie_40gb_node"},
-                                                           {"a100_pcie_80gb", "a100_pcie_80gb_node"},
+                                                           {"a100_pcie_80gb", "a100_pcie_80gb_server"},
+                                                           {"a100_pcie_80gb_pairwise_nvlink", "a100_pcie_80gb_node"},
                                                            {"h100_sxm_80gb", "dgx_h100"},
                                                            {"h100_hbm2e_96gb", "grand_teton_h100_96gb"},
                                                            {"h800", "hgx_h800"},
@@ -25,17 +26,29 @@ const std::map<std::string, std::string>& UsualNodes() {
   return nodes;
 }
 
+std::string UsualNameOf(const std::string& gpu) {
+  if (UsualNodes().count(gpu) > 0) return gpu;
+  std::string match;
+  for (const auto& [name, node] : UsualNodes()) {
+    if (!gpu.starts_with(name + "_") && !name.starts_with(gpu + "_")) continue;
+    if (!match.empty()) return "";
+    match = name;
+  }
+  return match;
+}
+
 const plan::Node& UsualNodeOf(const std::string& gpu, NodeCache& cache) {
-  if (UsualNodes().count(gpu) == 0) {
+  const std::string name = UsualNameOf(gpu);
+  if (name.empty()) {
     std::vector<std::string> known;
-    for (const auto& [name, node] : UsualNodes()) known.push_back(name);
+    for (const auto& [one, node] : UsualNodes()) known.push_back(one);
     const std::string near = Nearest(gpu, known);
     throw Error("gpu = " + gpu, "is not known",
                 near.empty() ? "try " + JoinedWith(known, "or") : "did you mean \"" + near + "\"?");
   }
-  auto found = cache.find(gpu);
+  auto found = cache.find(name);
   if (found == cache.end()) {
-    found = cache.emplace(gpu, plan::ReadNode("hardware/" + UsualNodes().at(gpu) + ".json")).first;
+    found = cache.emplace(name, plan::ReadNode("hardware/" + UsualNodes().at(name) + ".json")).first;
   }
   return found->second;
 }

@@ -103,11 +103,8 @@ plan::Model ModelOf(const Row& row) {
 }
 
 plan::Cluster ClusterOf(const Row& row, int ranks, NodeCache& nodes) {
-  static const std::map<std::string, std::string> aliases = {{"h200_sxm_141gb", "h200_sxm"},
-                                                             {"a100_pcie_80gb_pairwise_nvlink", "a100_pcie_80gb"}};
-  const auto alias = aliases.find(row.Text("hardware"));
   plan::Cluster cluster;
-  cluster.node = UsualNodeOf(alias == aliases.end() ? row.Text("hardware") : alias->second, nodes);
+  cluster.node = UsualNodeOf(row.Text("hardware"), nodes);
   cluster.nodes = (ranks + cluster.node.gpus - 1) / cluster.node.gpus;
   cluster.name = std::to_string(ranks) + " x " + cluster.node.gpu.name;
   return cluster;

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "costmodel/collective_algorithm.h"
+#include "costmodel/collective_forms.h"
 #include "costmodel/explain.h"
 
 using namespace isochrone;
@@ -48,6 +49,17 @@ double Time(const CollectiveProfile& profile, GroupShape group, CollectiveKind k
 }
 
 }  // namespace
+
+TEST_CASE("groups that cross between sockets at once share what one group of the node gets", "[collective]") {
+  CollectiveProfile profile;
+  profile.usable_share = {0.9, 0.9, 0.9, 0.4};
+  CHECK(LinkRatio(profile, 2) == 0.9);
+  CHECK(LinkRatio(profile, 8) == 0.4);
+  CHECK(LinkRatio(profile, 4, 2) == 0.2);
+  CHECK(LinkRatio(profile, 2, 4) == 0.1);
+  profile.usable_share = {0.1, 1};
+  CHECK(LinkRatio(profile, 2, 2) == 0.1);  // never more than alone
+}
 
 TEST_CASE("a group of one costs nothing", "[collective]") {
   for (const CollectiveKind kind : kAll) CHECK(Time(Round(), {1, 1, 1, 1}, kind, 1e9) == 0);

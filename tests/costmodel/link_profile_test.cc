@@ -63,8 +63,7 @@ std::vector<LinkFitRequest> KnownLinks(const std::string& tables) {
            volta,
            a100},
           {"nvlink3_pairs", "ampere", NodeLink::kNvlinkPairs, gb(300), false, 0, {1, .085}, {pairs}, a100},
-          {"nvlink3_mesh", "ampere", NodeLink::kNvlinkMesh, gb(300), false, 4, {1 / 3.0, 2 / 3.0, 1}, {}, a100},
-          {"pcie4", "ampere", NodeLink::kPcie, gb(32), false, 0, {1}, {pairs + ":4"}, a100}};
+          {"nvlink3_mesh", "ampere", NodeLink::kNvlinkMesh, gb(300), false, 4, {1 / 3.0, 2 / 3.0, 1}, {}, a100}};
 }
 
 std::string ContentOf(const std::string& file) {

@@ -27,6 +27,24 @@ TEST_CASE("a job on several racks takes as many GPUs of each", "[layout]") {
   CHECK(DomainGpusUsed(server, 20) == 8);
 }
 
+TEST_CASE("groups that reach from one socket's cards to the other's share the way between", "[layout]") {
+  Layout l;
+  l.gpus_per_node = 8, l.root_gpus = 4;
+  const auto sharing = [&](int tp, int dp, int pp, Group kind) {
+    l.tp = tp, l.dp = dp, l.pp = pp;
+    return ShapeOf(l, kind).sharing;
+  };
+  CHECK(sharing(8, 1, 1, Group::kTensor) == 1);
+  CHECK(sharing(4, 2, 1, Group::kTensor) == 1);  // each on a socket of its own
+  CHECK(sharing(4, 2, 1, Group::kData) == 4);
+  CHECK(sharing(2, 4, 1, Group::kData) == 2);
+  CHECK(sharing(2, 2, 2, Group::kData) == 1);  // two pairs on each socket
+  CHECK(sharing(4, 2, 2, Group::kData) == 4);  // two nodes, and each group in one
+  CHECK(sharing(8, 4, 1, Group::kData) == 8);  // between nodes: by their NICs
+  l.root_gpus = 0;
+  CHECK(sharing(4, 2, 1, Group::kData) == 1);
+}
+
 namespace {
 
 constexpr Group kAll[] = {Group::kTensor,    Group::kContext,      Group::kData,       Group::kDataContext,

@@ -120,6 +120,18 @@ TEST_CASE("a rack counts as one NVLink domain of several servers", "[rows]") {
   CHECK(row.scenario->cluster.node.InterDomain().value == Approx(72 * 50e9));
 }
 
+TEST_CASE("a GPU may be named by less or more than the catalogue does, where that names one", "[rows]") {
+  const auto gpu = [](const std::string& name) {
+    const Row row = ReadOne(With(kRow, "a100_sxm_80gb", name));
+    return row.scenario ? row.scenario->cluster.node.gpu.name : row.reason.substr(0, row.reason.find(':'));
+  };
+  CHECK(gpu("h200_sxm_141gb") == "h200_sxm");
+  CHECK(gpu("b200_sxm") == "b200_sxm_180gb");
+  CHECK(gpu("h800_sxm_80gb") == "h800");
+  CHECK(gpu("a100_sxm") == "/0/hardware/gpu = \"a100_sxm\"");  // 40 or 80 GiB
+  CHECK(gpu("a100_sxm_80g") == "/0/hardware/gpu = \"a100_sxm_80g\"");
+}
+
 TEST_CASE("a node of fewer GPUs than usual has the network that the row says", "[rows]") {
   const Row row =
       ReadOne(With(With(kRow, "a100_sxm_80gb", "v100_sxm2_32gb"), "\"gpus_per_node\": 8", "\"gpus_per_node\": 4"));
