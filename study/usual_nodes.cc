@@ -22,7 +22,11 @@ const std::map<std::string, std::string>& UsualNodes() {
                                                            {"b300_sxm", "dgx_b300"},
                                                            {"gb200", "gb200_nvl72"},
                                                            {"gb300", "gb300_nvl72"},
-                                                           {"a6000", "a6000_node"}};
+                                                           {"a6000", "a6000_node"},
+                                                           {"a800_sxm_80gb", "hgx_a800"},
+                                                           {"h20", "hgx_h20"},
+                                                           {"h100_pcie_80gb", "h100_pcie_80gb_server"},
+                                                           {"l40s", "l40s_server"}};
   return nodes;
 }
 
