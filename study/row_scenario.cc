@@ -177,6 +177,17 @@ void ReadDegrees(const Json& parallel, Strategy& s) {
   s.shard_group = WholeOr(parallel, "zero_group", 0);
 }
 
+/// Where schedule and chunks of a row disagree, the chunks decide: Megatron interleaves where a rank holds several.
+void AgreeOnChunks(Assumptions& assume, Strategy& s) {
+  using plan::ScheduleKind;
+  if (s.pipeline == 1 && s.chunks_per_rank > 1) s.chunks_per_rank = assume.Take("vpp", "1", 1);
+  const bool several = s.chunks_per_rank > 1;
+  if (several && s.schedule == ScheduleKind::k1f1b)
+    s.schedule = assume.Take("schedule", "interleaved_1f1b", ScheduleKind::kInterleaved1f1b);
+  if (!several && s.schedule == ScheduleKind::kInterleaved1f1b)
+    s.schedule = assume.Take("schedule", "1f1b", ScheduleKind::k1f1b);
+}
+
 void ReadSchedule(const Json& parallel, int layers, Assumptions& assume, Strategy& s) {
   using plan::ScheduleKind;
   static const std::map<std::string, ScheduleKind> kinds = {
@@ -195,6 +206,7 @@ void ReadSchedule(const Json& parallel, int layers, Assumptions& assume, Strateg
     const int chunks_of_one = interleaved ? std::max(1, layers / s.pipeline) : 1;
     s.chunks_per_rank = assume.Take("vpp", std::to_string(chunks_of_one), chunks_of_one);
   }
+  AgreeOnChunks(assume, s);
 }
 
 void ReadMemory(const Json& parallel, Assumptions& assume, Strategy& s) {

@@ -40,6 +40,7 @@ struct Row {
 ///   recipes
 ///                            for dense models of that kind (nemotron4_15b_pretrain_config: tp 4, pp 1, microbatch 2)
 ///   vpp                      interleaved_1f1b: one layer a chunk; else 1
+///   schedule against vpp     1f1b with several chunks is interleaved_1f1b, that with one chunk 1f1b
 ///   schedule                 1f1b
 ///   recompute                none
 ///   sequence_parallel        where tp > 1 and the framework is megatron_core

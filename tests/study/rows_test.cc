@@ -120,6 +120,20 @@ TEST_CASE("a rack counts as one NVLink domain of several servers", "[rows]") {
   CHECK(row.scenario->cluster.node.InterDomain().value == Approx(72 * 50e9));
 }
 
+TEST_CASE("where a row's schedule and its chunks disagree, the chunks decide", "[rows]") {
+  const auto read = [](const std::string& vpp, const std::string& schedule) {
+    std::string row = With(kRow, "\"schedule\": \"1f1b\"", "\"schedule\": \"" + schedule + "\"");
+    return ReadOne(With(row, "\"vpp\": 1", "\"vpp\": " + vpp));
+  };
+  const Row several = read("3", "1f1b"), one = read("1", "interleaved_1f1b");
+  REQUIRE(several.scenario);
+  REQUIRE(one.scenario);
+  CHECK(several.scenario->strategy.schedule == plan::ScheduleKind::kInterleaved1f1b);
+  CHECK(several.scenario->strategy.chunks_per_rank == 3);
+  CHECK(several.assumed == std::vector<std::string>{"schedule = interleaved_1f1b"});
+  CHECK(one.scenario->strategy.schedule == plan::ScheduleKind::k1f1b);
+}
+
 TEST_CASE("a GPU may be named by less or more than the catalogue does, where that names one", "[rows]") {
   const auto gpu = [](const std::string& name) {
     const Row row = ReadOne(With(kRow, "a100_sxm_80gb", name));
