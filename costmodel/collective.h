@@ -56,9 +56,8 @@ struct Term;
 ///         Sanders, Speck & Träff, "Two-tree algorithms for full bandwidth broadcast, reduction and scan", 2009;
 ///         Thakur, Rabenseifner & Gropp, IJHPCA 19(1), 2005, for ring costs. The constants are fitted: see the profile.
 /// Groups inside a node do not slow each other (exact for a switch), but where cards on two sockets talk over PCIe:
-/// groups that reach from one to the other share what a group of the whole node gets. Assumes that rings cross each
-/// leaf switch once, so
-///         that oversubscription touches all-to-all and messages only.
+/// groups that reach from one to the other share what a group of the whole node gets.
+/// Assumes rings cross each leaf switch once, so that oversubscription touches all-to-all and messages only.
 /// Allocates nothing. Throws nothing.
 Seconds CollectiveTime(const CollectiveProfile& profile, const plan::Cluster& cluster, plan::GroupShape group,
                        plan::CollectiveKind kind, Bytes size, double imbalance = 1);
