@@ -34,6 +34,7 @@ int FitFramework(const Asked& asked) {
   const std::string& rows = asked.tables.front();
   request.command = "isochrone calibrate --framework " + asked.gpu + " " + rows.substr(rows.rfind('/') + 1);
   for (const std::string& name : request.constants) request.command += " --constant " + name;
+  if (!request.clock_of.empty()) request.command += " --clock " + request.clock_of;
   for (const std::string& name : request.families) request.command += " --family " + name;
   if (request.every > 1) request.command += " --every " + std::to_string(request.every);
   return CalibrateFramework(request, rows, asked.out);
@@ -114,6 +115,7 @@ Verb CalibrateVerb() {
                      "fit the profile of a framework, named in place of the GPU, to a file of published rows");
         options.Texts(asked->fit.constants, "--constant",
                       "with --framework: one to fit, up to four; none: the spread only");
+        options.Text(asked->fit.clock_of, "--clock", "with --framework: also fit the sustained clock of this GPU");
         options.Texts(asked->fit.families, "--family", "with --framework: take rows of this family only");
         options.Whole(asked->fit.every, "--every", 1, 1000, "with --framework: take the first of so many rows");
         return [asked] { return Calibrate(*asked); };

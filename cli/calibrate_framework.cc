@@ -33,6 +33,8 @@ int CalibrateFramework(const study::FrameworkFitRequest& request, const std::str
       if (name == constant.name) std::printf("%s = %s\n", name.c_str(), ThreeDigits(constant.get(fit.profile)).c_str());
     }
   }
+  if (!request.clock_of.empty())
+    std::printf("sustained clock of %s = %s\n", request.clock_of.c_str(), ThreeDigits(fit.clock).c_str());
   std::printf("mean error of %zu rows: %s before, %s after, %s left out\nspread %s, which holds %s of them\n",
               fit.rows.size(), Percent(fit.before).c_str(), Percent(fit.after).c_str(), Percent(fit.left_out).c_str(),
               Percent(fit.profile.spread).c_str(), Percent(fit.coverage).c_str());

@@ -99,6 +99,28 @@ void PrintLine(const study::OperationLine& line, const costmodel::Costs& costs, 
   PrintTerms(costs.Explain(*line.op), sources);
 }
 
+/// How much longer compute takes than its ops alone, and why.
+void PrintBeside(const study::Prediction& p, const costmodel::Costs& costs, Sources& sources) {
+  const auto beside = costs.ContentionOf();
+  const plan::Attribution& a = p.metrics.attribution;
+  double alone = 0;
+  for (const study::OperationLine& line : p.operations) {
+    if (line.op->stream == plan::Stream::kCompute && line.program != "step") alone += line.Total();
+  }
+  const Seconds longer = a.compute + a.recompute - Seconds(alone);
+  if (longer < 1e-4 * p.metrics.step_time) return;
+  const auto on = [&](plan::Stream stream) { return ThreeDigits(beside.compute[static_cast<std::size_t>(stream)]); };
+  std::printf("compute while communication runs beside it\n");
+  std::printf("  %s longer than its ops alone, %s of the step; what gradients add to passes counts as data\n",
+              HumanTime(longer).c_str(), Percent(longer / p.metrics.step_time).c_str());
+  if (beside.product > 1)
+    std::printf("    products up to %s times as long: blocks wait for multiprocessors that communication holds  %s\n",
+                ThreeDigits(beside.product).c_str(), sources.Note(costs.ContentionSource()).c_str());
+  std::printf("    %s %s times as long beside tensor collectives, %s beside gradients and parameters  %s\n",
+              beside.product > 1 ? "other kernels" : "kernels", on(plan::Stream::kTensor).c_str(),
+              on(plan::Stream::kData).c_str(), sources.Note(costs.ContentionSource()).c_str());
+}
+
 /// The two parts of a step that no op of the stage makes: messages from neighbours, and having nothing to do.
 void PrintPipeline(const study::Prediction& p, const costmodel::Costs& costs, Sources& sources) {
   if (p.plan.layout.pp == 1) return;
@@ -149,6 +171,7 @@ int Explain(const std::string& file, const std::string& name) {
                 nearest.empty() ? "its ops: " + JoinedWith(names, "and") : "did you mean \"" + nearest + "\"?");
   }
   if (name.empty()) {
+    PrintBeside(p, costs, sources);
     PrintPipeline(p, costs, sources);
     PrintKept(p.plan);
     PrintOffload(p);

@@ -1,5 +1,7 @@
 #include "costmodel/costs.h"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 #include <variant>
 
@@ -13,6 +15,16 @@
 namespace isochrone::costmodel {
 
 namespace {
+
+// Multiprocessors that a collective holds: NCCL takes as few as reach the links' speed, 2 for one NIC, 16 where NVLink
+// or eight NICs are used (its maintainer in NVIDIA/nccl issue 689).
+constexpr double kChannels = 16;
+
+double ChannelsOf(const plan::GroupShape& group, const plan::Node& node) {
+  if (group.nodes < 2) return kChannels;
+  const double nics = static_cast<double>(group.per_node) * node.nics / node.gpus;
+  return std::clamp(2 * nics, 1.0, kChannels);
+}
 
 template <class... Ts>
 struct Overloaded : Ts... {
@@ -172,8 +184,24 @@ std::vector<Term> Costs::Explain(const plan::Op& op) const {
 }
 
 std::vector<double> Costs::HeldSeconds(const std::vector<plan::Op>& ops, std::vector<double> alone) const {
-  return strategy_.pipelined_tensor ? PipelinedSeconds(ops, std::move(alone), layout_.tp, ContentionOf().compute)
-                                    : alone;
+  return strategy_.pipelined_tensor
+             ? PipelinedSeconds(ops, std::move(alone), layout_.tp,
+                                ContentionOf().compute[static_cast<std::size_t>(plan::Stream::kTensor)])
+             : alone;
+}
+
+std::vector<double> Costs::LateShares(const std::vector<plan::Op>& ops) const {
+  if (ContentionOf().product == 1) return {};
+  std::vector<double> late(ops.size(), 0);
+  const auto share = [&](const GemmPrice& price) {
+    return LateShare(price.tiles, cluster_.node.gpu.multiprocessors, kChannels);
+  };
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    if (const auto* one = std::get_if<plan::Gemm>(&ops[i].kind)) late[i] = share(GemmOf(one->dtype).Price(*one));
+    if (const auto* group = std::get_if<plan::GroupedGemm>(&ops[i].kind))
+      late[i] = share(GemmOf(group->dtype).Price(*group));
+  }
+  return late;
 }
 
 std::vector<Term> Costs::ExplainMessage(Bytes bytes, bool scatter_gather, plan::MessageMode mode) const {
@@ -188,15 +216,47 @@ std::vector<Term> Costs::ExplainMessage(Bytes bytes, bool scatter_gather, plan::
   return terms;
 }
 
-// As measured; else reduction kernels hold a few multiprocessors and their share of memory bandwidth: about 16 of 108
-// on A100, of 132 on H100, which is what NCCL's default of 16 channels takes.
+// As measured; else collectives hold a few multiprocessors, on which no other kernel runs meanwhile. Copy engines hold
+// none.
+//
+// Hopper's products are persistent kernels that share out their tiles among 132 blocks beforehand, so that a few
+// multiprocessors less make two waves of one: "matmuls take 2x as long" beside NCCL (pytorch issue 143988); 80 % of the
+// peak become 47 beside an all-gather of 24 blocks (NVIDIA's developer forum, 337991), which is taken: the late blocks
+// have the caches and the power to themselves. Blackwell's get their tiles while they run (cluster launch control;
+// NVIDIA/cutlass issue 2471), Ampere's are many small blocks. Userbuffers leave their multiprocessors out of what
+// products count on, and PyTorch's asynchronous tensor parallelism has the copy engines do it.
 Contention Costs::ContentionOf() const {
-  constexpr double kChannels = 16;
-  if (profile_.overlap.compute > 0)
-    return {.compute = profile_.overlap.compute, .communication = profile_.overlap.communication};
-  const double multiprocessors = cluster_.node.gpu.multiprocessors;
-  return {.compute = multiprocessors > kChannels ? multiprocessors / (multiprocessors - kChannels) : 1,
-          .communication = 1};
+  using plan::Group, plan::Stream;
+  const auto at = [](Stream stream) { return static_cast<std::size_t>(stream); };
+  const plan::Gpu& gpu = cluster_.node.gpu;
+  Contention contention;
+  if (profile_.overlap.compute > 0) {
+    contention = {profile_.overlap.compute, profile_.overlap.communication};
+    contention.compute[at(Stream::kCopy)] = 1;
+    return contention;
+  }
+  const auto hold = [&](Stream stream, double channels) {
+    const double all = gpu.multiprocessors;
+    contention.compute[at(stream)] = all > channels ? all / (all - channels) : 1;
+    contention.holds_up[at(stream)] = gpu.architecture == "hopper";
+  };
+  for (const Stream stream : {Stream::kTensor, Stream::kContext, Stream::kExpert, Stream::kPipeline})
+    hold(stream, kChannels);
+  hold(Stream::kData, ChannelsOf(ShapeOf(layout_, Group::kDataContext), cluster_.node));
+  if (gpu.architecture == "hopper") contention.product = 80.0 / 47;
+  const bool asynchronous = strategy_.framework == "fsdp" || strategy_.framework == "fsdp2";
+  if (asynchronous) contention.compute[at(Stream::kTensor)] = 1;
+  if (asynchronous || strategy_.pipelined_tensor) contention.holds_up[at(Stream::kTensor)] = false;
+  return contention;
+}
+
+Source Costs::ContentionSource() const {
+  if (profile_.overlap.compute > 0) return profile_.overlap.source;
+  return {
+      "multiprocessors that NCCL holds: NVIDIA/nccl issue 689, as few as reach the links' speed, 2 for one NIC, 16 "
+      "for NVLink or eight; products on Hopper: an all-gather beside a product, 80 and 47 % of the peak, NVIDIA "
+      "developer forum 337991",
+      false};
 }
 
 Seconds Costs::HostTimePerStep() const { return framework_.step; }

@@ -58,8 +58,11 @@ class Costs {
     layout_ = layout;
     communication_.MoveTo(layout);
   }
+  /// Contention::late of each op of a pass; empty where nothing holds products up.
+  std::vector<double> LateShares(const std::vector<plan::Op>& ops) const;
   /// What compute and communication cost each other while both run.
   Contention ContentionOf() const;
+  Source ContentionSource() const;
   /// Fixed host time per step: launch of the step, data loading, logging.
   Seconds HostTimePerStep() const;
 

@@ -31,7 +31,8 @@ double Rounded(double value) {
 
 void ReadConstants(const std::string& name, FrameworkProfile& profile) {
   const Json json = Json::File(plan::CatalogueFolder() + "/profiles/frameworks/" + name + ".json");
-  std::vector<std::string> known = {"spread", "expert_spread", "spread_source", "fitted_rows", "source", "measured"};
+  std::vector<std::string> known = {"spread",      "expert_spread", "unfused_spread", "spread_source",
+                                    "fitted_rows", "source",        "measured"};
   std::size_t stated = 0;
   for (const FrameworkConstant& constant : FrameworkConstants()) {
     known.push_back(constant.name);
@@ -42,7 +43,9 @@ void ReadConstants(const std::string& name, FrameworkProfile& profile) {
   json.Allow(known);
   if (stated > kMostConstants) json.Fail("states more than four constants", "leave out what is neutral");
   profile.spread = json.At("spread").Number(0, 1);
-  profile.expert_spread = json.Has("expert_spread") ? json.At("expert_spread").Number(0, 1) : profile.spread;
+  const auto of = [&](const char* key) { return json.Has(key) ? json.At(key).Number(0, 1) : profile.spread; };
+  profile.expert_spread = of("expert_spread");
+  profile.unfused_spread = of("unfused_spread");
   profile.spread_source = json.At("spread_source").String();
   for (const Json& id : json.At("fitted_rows").Items()) profile.fitted_rows.push_back(id.String());
   profile.source = {json.At("source").String(), json.At("measured").Bool()};
@@ -124,6 +127,7 @@ std::string Print(const FrameworkProfile& profile) {
   json["measured"] = profile.source.measured;
   json["spread"] = Rounded(profile.spread);
   if (profile.expert_spread != profile.spread) json["expert_spread"] = Rounded(profile.expert_spread);
+  if (profile.unfused_spread != profile.spread) json["unfused_spread"] = Rounded(profile.unfused_spread);
   json["spread_source"] = profile.spread_source;
   json["fitted_rows"] = profile.fitted_rows;
   return json.dump(2) + "\n";

@@ -26,8 +26,10 @@ struct FrameworkProfile {
   Seconds message;                  // host time of a pipeline message that compute waits for
   Seconds step;                     // host time per step: launch of the step, data loading, logging
   FlashGeneration flash = FlashGeneration::kBest;
-  double spread = 0.2;         // relative half-width that holds 80 % of measured steps
-  double expert_spread = 0.2;  // of models with experts, whose load a run does not print; `spread` where none is stated
+  double spread = 0.2;  // relative half-width that holds 80 % of measured steps
+  // `spread` where none is stated: of models with experts, whose load a run does not print; of dense models with
+  // unfused attention, around which PyTorch runs kernels of its own.
+  double expert_spread = 0.2, unfused_spread = 0.2;
   std::string spread_source;
   std::vector<std::string> fitted_rows;
   Source source;

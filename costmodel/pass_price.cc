@@ -1,7 +1,9 @@
 #include "costmodel/pass_price.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <variant>
 
 #include "base/error.h"
 
@@ -13,8 +15,14 @@ using plan::kStreams;
 /// The state of the play: one op at most runs on each stream, and time moves to the next end.
 class Player {
  public:
-  Player(const std::vector<plan::Op>& ops, const std::vector<double>& seconds, const Contention& contention)
-      : ops_(ops), seconds_(seconds), contention_(contention), spans_(ops.size()), done_(ops.size(), false) {
+  Player(const std::vector<plan::Op>& ops, const std::vector<double>& seconds, const Contention& contention,
+         const std::vector<double>& late)
+      : ops_(ops),
+        seconds_(seconds),
+        late_(late),
+        contention_(contention),
+        spans_(ops.size()),
+        done_(ops.size(), false) {
     for (std::size_t i = 0; i < ops.size(); ++i) queue_[StreamOf(i)].push_back(i);
     running_.fill(kNone);
   }
@@ -53,6 +61,7 @@ class Player {
           if (seconds_[i] > 0) {
             running_[s] = i;
             left_[s] = seconds_[i];
+            if (s == 0) started_ = true;
           } else {
             End(i);
             again = true;
@@ -67,20 +76,44 @@ class Player {
     spans_[i].end = now_;
   }
 
-  void Advance() {
-    const bool compute = running_[0] != kNone;
-    const bool communicates =
-        std::any_of(running_.begin() + 1, running_.end(), [](std::size_t i) { return i != kNone; });
-    const bool both = compute && communicates;
+  bool HoldsUp() const {
+    for (std::size_t s = 1; s < kStreams; ++s) {
+      if (running_[s] != kNone && contention_.holds_up[s]) return true;
+    }
+    return false;
+  }
+
+  /// Factors on the time that is left of what runs on each stream.
+  std::array<double, kStreams> Slowness() const {
+    const bool product = running_[0] != kNone && IsProduct(ops_[running_[0]]);
+    double beside = 1;
+    for (std::size_t s = 1; s < kStreams; ++s) {
+      const bool shares = running_[s] != kNone && !(product && contention_.holds_up[s]);
+      if (shares) beside = std::max(beside, contention_.compute[s]);
+    }
     std::array<double, kStreams> slowness;
-    slowness.fill(both ? contention_.communication : 1);
-    slowness[0] = both ? contention_.compute : 1;
-    double step = std::numeric_limits<double>::infinity();
+    slowness.fill(running_[0] != kNone ? contention_.communication : 1);
+    slowness[0] = slack_ == 0 && held_up_ > 0 ? 1 / (2 - contention_.product) : beside;
+    return slowness;
+  }
+
+  void Advance() {
+    if (!HoldsUp()) {
+      slack_ = held_up_ = 0;
+    } else if (started_) {
+      held_up_ = IsProduct(ops_[running_[0]]) ? left_[0] * (late_.empty() ? 1 : late_[running_[0]]) : 0;
+      slack_ = held_up_ > 0 ? left_[0] - held_up_ : 0;
+    }
+    started_ = false;
+    const std::array<double, kStreams> slowness = Slowness();
+    double& phase = slack_ > 0 ? slack_ : held_up_;
+    double step = phase > 0 ? phase : std::numeric_limits<double>::infinity();
     for (std::size_t s = 0; s < kStreams; ++s) {
       if (running_[s] != kNone) step = std::min(step, left_[s] * slowness[s]);
     }
+    phase = std::max(0.0, phase - step);
     now_ += step;
-    if (compute) {
+    if (running_[0] != kNone) {
       price_.compute += step;
     } else {
       for (std::size_t s = 1; s < kStreams; ++s) {
@@ -100,7 +133,7 @@ class Player {
   }
 
   const std::vector<plan::Op>& ops_;
-  const std::vector<double>& seconds_;
+  const std::vector<double>&seconds_, &late_;
   const Contention& contention_;
   std::array<std::vector<std::size_t>, kStreams> queue_;
   std::array<std::size_t, kStreams> next_{}, running_{};
@@ -109,18 +142,37 @@ class Player {
   std::vector<bool> done_;
   PassPrice price_;
   double now_ = 0;
+  double slack_ = 0, held_up_ = 0;  // how long until late blocks hold up the running product, and then at most
+  bool started_ = false;            // an op on the compute stream, now
 };
 
 }  // namespace
 
+double LateShare(double tiles, double multiprocessors, double held) {
+  const double late = std::ceil((tiles - (multiprocessors - held)) / multiprocessors);
+  return std::max(0.0, late) / std::ceil(tiles / multiprocessors);
+}
+
+bool IsProduct(const plan::Op& op) {
+  return std::holds_alternative<plan::Gemm>(op.kind) || std::holds_alternative<plan::GroupedGemm>(op.kind);
+}
+
+Slowdowns SlowdownsBeside(const Contention& contention, plan::Stream stream, double products, double late) {
+  const auto s = static_cast<std::size_t>(stream);
+  const double even = contention.compute[s];
+  const bool holds_up = contention.holds_up[s];
+  return {holds_up ? (1 - products) * even + products + late * (contention.product - 1) : even,
+          contention.communication};
+}
+
 PassPrice PriceOfPass(const std::vector<plan::Op>& ops, const std::vector<double>& seconds,
-                      const Contention& contention) {
-  return Player(ops, seconds, contention).Play();
+                      const Contention& contention, const std::vector<double>& late) {
+  return Player(ops, seconds, contention, late).Play();
 }
 
 std::vector<OpSpan> SpansOfPass(const std::vector<plan::Op>& ops, const std::vector<double>& seconds,
-                                const Contention& contention) {
-  Player player(ops, seconds, contention);
+                                const Contention& contention, const std::vector<double>& late) {
+  Player player(ops, seconds, contention, late);
   player.Play();
   return std::move(player).spans();
 }

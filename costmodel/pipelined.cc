@@ -53,13 +53,14 @@ std::vector<double> PipelinedSeconds(const std::vector<plan::Op>& ops, std::vect
                                      double slowdown) {
   std::vector<double> free = seconds;  // of each product, beside which nothing runs yet
   for (std::size_t i = 0; i < ops.size(); ++i) {
-    const int product = IsTensor(ops[i], plan::CollectiveKind::kAllGather)       ? Reader(ops, i)
+    const bool gather = IsTensor(ops[i], plan::CollectiveKind::kAllGather);
+    const int product = gather                                                   ? Reader(ops, i)
                         : IsTensor(ops[i], plan::CollectiveKind::kReduceScatter) ? Maker(ops, i)
                                                                                  : kNone;
     if (product == kNone) continue;
     double& beside = free[static_cast<std::size_t>(product)];
     const double hidden = std::min(seconds[i] * (1 - 1.0 / pieces), beside);
-    seconds[i] += (slowdown - 2) * hidden;
+    seconds[i] += ((gather ? 1 : slowdown) - 2) * hidden;
     beside -= hidden;
   }
   return seconds;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <utility>
 
 #include "base/error.h"
@@ -22,6 +23,12 @@ constexpr double kScale = 0.03;     // residuals above it count by their size
 constexpr double kCoverage = 0.8;   // of the spread
 constexpr std::size_t kLeast = 5;   // rows
 constexpr double kZeroStart = 0.1;  // of a constant that is neutral at zero: of its unit
+
+/// What the fit turns: a constant of the framework, or the sustained clock of one GPU.
+struct Dial {
+  costmodel::Unknown unknown;
+  std::function<void(FrameworkProfile&, const plan::Gpu&, double)> set;
+};
 
 std::vector<FrameworkConstant> ConstantsOf(const std::vector<std::string>& names) {
   std::vector<FrameworkConstant> chosen;
@@ -61,18 +68,39 @@ std::vector<const Row*> Chosen(const std::vector<Row>& rows, const FrameworkFitR
   return chosen;
 }
 
-/// ln(predicted / measured) of every row with the constants at `values`.
+std::vector<Dial> DialsOf(const FrameworkFitRequest& request, const std::vector<const Row*>& rows) {
+  std::vector<Dial> dials;
+  const FrameworkProfile start = ProfileOfRow(*rows.front());
+  for (const FrameworkConstant& c : ConstantsOf(request.constants)) {
+    const double now = c.get(start);
+    dials.push_back({{c.name, now > 0 ? now : kZeroStart, c.least, c.most},
+                     [set = c.set](FrameworkProfile& p, const plan::Gpu&, double v) { set(p, v); }});
+  }
+  if (request.clock_of.empty()) return dials;
+  const auto on = [&](const Row* row) { return row->scenario->cluster.node.gpu.name == request.clock_of; };
+  const auto row = std::find_if(rows.begin(), rows.end(), on);
+  if (row == rows.end())
+    throw Error("--clock " + request.clock_of, "is the GPU of no row that is fitted", "name one that rows ran on");
+  dials.push_back({{"clock", ProfileOfRow(**row).sustained_clock, 0.3, 1},
+                   [name = request.clock_of](FrameworkProfile& p, const plan::Gpu& gpu, double v) {
+                     if (gpu.name == name) p.sustained_clock = v;
+                   }});
+  return dials;
+}
+
+/// ln(predicted / measured) of every row with the dials at `values`; where they are at first if there are none.
 class Predictions {
  public:
-  Predictions(std::vector<const Row*> rows, std::vector<FrameworkConstant> constants)
-      : rows_(std::move(rows)), constants_(std::move(constants)) {}
+  Predictions(std::vector<const Row*> rows, std::vector<Dial> dials)
+      : rows_(std::move(rows)), dials_(std::move(dials)) {}
 
   std::vector<double> operator()(const std::vector<double>& values) const {
     std::vector<double> residuals;
     for (const Row* row : rows_) {
       PredictOptions options;
       options.framework = ProfileOfRow(*row);
-      for (std::size_t i = 0; i < constants_.size(); ++i) constants_[i].set(*options.framework, values[i]);
+      for (std::size_t i = 0; i < values.size(); ++i)
+        dials_[i].set(*options.framework, row->scenario->cluster.node.gpu, values[i]);
       const double predicted = Predict(*row->scenario, options).metrics.step_time.value;
       residuals.push_back(std::log(predicted / row->step_time->value));
     }
@@ -81,7 +109,7 @@ class Predictions {
 
  private:
   std::vector<const Row*> rows_;
-  std::vector<FrameworkConstant> constants_;
+  std::vector<Dial> dials_;
 };
 
 /// Residuals of the rows, each with the constants that the others give.
@@ -137,21 +165,17 @@ double SpreadOf(const std::vector<double>& ratios) {
   return off[rank - 1];
 }
 
-std::vector<double> Solve(const Predictions& predict, const std::vector<FrameworkConstant>& constants,
-                          const FrameworkProfile& start) {
-  if (constants.empty()) return {};
+std::vector<double> Solve(const Predictions& predict, const std::vector<Dial>& dials) {
+  if (dials.empty()) return {};
   std::vector<costmodel::Unknown> unknowns;
-  for (const FrameworkConstant& c : constants) {
-    const double now = c.get(start);
-    unknowns.push_back({c.name, now > 0 ? now : kZeroStart, c.least, c.most});
-  }
+  for (const Dial& dial : dials) unknowns.push_back(dial.unknown);
   return costmodel::LeastSquares([&](const std::vector<double>& v) { return predict(v); }, unknowns, kScale).values;
 }
 
 void Describe(const FrameworkFitRequest& request, const std::vector<std::string>& all, FrameworkFit& fit) {
   FrameworkProfile& p = fit.profile;
   const std::string rows = std::to_string(fit.rows.size()) + " rows";
-  if (!request.constants.empty()) {
+  if (!request.constants.empty() || !request.clock_of.empty()) {
     p.source = {"fit: " + rows + " by " + request.command + ": mean error " + Percent(fit.before) + " before, " +
                     Percent(fit.after) + " after, " + Percent(fit.left_out) + " left out",
                 true};
@@ -165,19 +189,21 @@ void Describe(const FrameworkFitRequest& request, const std::vector<std::string>
 FrameworkFit FitFramework(const std::vector<Row>& rows, const FrameworkFitRequest& request) {
   const std::vector<FrameworkConstant> constants = ConstantsOf(request.constants);
   const std::vector<const Row*> chosen = Chosen(rows, request);
-  const Predictions predict(chosen, constants);
+  const std::vector<Dial> dials = DialsOf(request, chosen);
+  const Predictions predict(chosen, dials);
   FrameworkFit fit;
   fit.profile = ProfileOfRow(*chosen.front());
-  std::vector<double> now;
-  for (const FrameworkConstant& c : constants) now.push_back(c.get(fit.profile));
-  const std::vector<double> before = Ratios(predict(now));
-  const std::vector<double> values = Solve(predict, constants, fit.profile), at = predict(values);
+  const std::vector<double> before = Ratios(predict({}));
+  const std::vector<double> values = Solve(predict, dials), at = predict(values);
   const std::vector<double> after = Ratios(at), left = Ratios(LeftOut(predict, values, at));
   for (std::size_t i = 0; i < constants.size(); ++i) constants[i].set(fit.profile, values[i]);
+  if (!request.clock_of.empty()) fit.clock = values.back();
   fit.before = MeanError(before), fit.after = MeanError(after), fit.left_out = MeanError(left);
-  const bool as_dense = fit.profile.expert_spread == fit.profile.spread;
+  const double before_fit = fit.profile.spread;
   fit.profile.spread = SpreadOf(left);
-  if (as_dense) fit.profile.expert_spread = fit.profile.spread;
+  for (double* other : {&fit.profile.expert_spread, &fit.profile.unfused_spread}) {
+    if (*other == before_fit) *other = fit.profile.spread;
+  }
   std::vector<std::string> ids;
   int held = 0;
   for (std::size_t i = 0; i < chosen.size(); ++i) {

@@ -12,6 +12,7 @@ namespace isochrone::study {
 struct FrameworkFitRequest {
   std::string framework;               // whose profile the rows use
   std::vector<std::string> constants;  // of costmodel::FrameworkConstants, four at most; none: the spread only
+  std::string clock_of;                // a GPU whose sustained clock is fitted too, to the rows on it; "": none
   std::vector<std::string> families;   // of rows; none: all
   int every = 1;                       // takes the first of so many rows, so that the others stay held out
   std::string command;                 // written into the profile
@@ -26,6 +27,7 @@ struct FittedRow {
 struct FrameworkFit {
   costmodel::FrameworkProfile profile;  // ready to print
   std::vector<FittedRow> rows;
+  double clock = 0;                            // of FrameworkFitRequest::clock_of
   double before = 0, after = 0, left_out = 0;  // mean |ratio - 1|
   double coverage = 0;                         // share of rows that the spread holds
 };
@@ -41,7 +43,8 @@ struct FrameworkFit {
 /// rows are never fitted.
 /// Source  Leave-one-out by one step: Pregibon, "Logistic regression diagnostics", Ann. Statist. 9(4), 1981. Spread:
 ///         Barber et al., "Predictive inference with the jackknife+", Ann. Statist. 49(1), 2021.
-/// Throws  Error where a constant is unknown or fewer than five rows remain.
+/// Throws  Error where a constant is unknown, no row is on the GPU whose clock is asked for, or fewer than five rows
+/// remain.
 FrameworkFit FitFramework(const std::vector<Row>& rows, const FrameworkFitRequest& request);
 
 }  // namespace isochrone::study

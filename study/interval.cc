@@ -19,7 +19,8 @@ Range IntervalOf(const plan::Scenario& scenario, Seconds step_time) {
   const plan::Strategy& s = scenario.strategy;
   const costmodel::FrameworkProfile profile =
       costmodel::FrameworkOf(s.framework, scenario.cluster.node.gpu, s.compiled, s.optimizer_sharding);
-  const double spread = scenario.model.moe ? profile.expert_spread : profile.spread;
+  const bool unfused = s.attention == plan::AttentionForm::kUnfused;
+  const double spread = scenario.model.moe ? profile.expert_spread : unfused ? profile.unfused_spread : profile.spread;
   return {(1 - spread) * step_time, (1 + spread) * step_time};
 }
 

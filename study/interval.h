@@ -21,7 +21,8 @@ double UnmeasuredShare(const std::vector<OperationLine>& operations, const costm
 ///
 /// What makes runs of one configuration differ, and what the kernels do not explain, is a property of the software
 /// around them more than of the shape: `spread` is the framework profile's, which `isochrone calibrate --framework`
-/// reads from published rows left out of its fit; for models with experts its `expert_spread`.
+/// reads from published rows left out of its fit; for models with experts its `expert_spread`, for others with unfused
+/// attention its `unfused_spread`.
 Range IntervalOf(const plan::Scenario& scenario, Seconds step_time);
 
 }  // namespace isochrone::study

@@ -18,7 +18,7 @@ void HideExperts(const costmodel::Contention& contention, ProgramPrice& price) {
                backward = pass(Phase::kBackward).compute + pass(Phase::kRecompute).compute;
   const auto hide = [&](Phase phase, double beside) {
     costmodel::PassPrice& p = pass(phase);
-    const double hidden = std::min(p.exposed[kExpert], beside), slower = hidden * (contention.compute - 1);
+    const double hidden = std::min(p.exposed[kExpert], beside), slower = hidden * (contention.compute[kExpert] - 1);
     p.exposed[kExpert] -= hidden;
     p.compute += slower;
     p.total += slower - hidden;
@@ -119,11 +119,35 @@ ProgramPrice PriceOf(const plan::LayerProgram& program, const Costs& costs) {
   ProgramPrice price;
   for (std::size_t phase = 0; phase < plan::kPhases; ++phase) {
     for (const plan::Op& op : program.ops[phase]) price.op_seconds[phase].push_back(costs.TimeOf(op).value);
-    price.pass[phase] = costmodel::PriceOfPass(
-        program.ops[phase], costs.HeldSeconds(program.ops[phase], price.op_seconds[phase]), costs.ContentionOf());
+    price.late[phase] = costs.LateShares(program.ops[phase]);
+    price.pass[phase] =
+        costmodel::PriceOfPass(program.ops[phase], costs.HeldSeconds(program.ops[phase], price.op_seconds[phase]),
+                               costs.ContentionOf(), price.late[phase]);
   }
   if (costs.OverlapsExperts()) HideExperts(costs.ContentionOf(), price);
   return price;
+}
+
+ComputeAlone ComputeAloneOf(const plan::LayerProgram& program, const ProgramPrice& price) {
+  ComputeAlone alone;
+  for (const Phase phase : {Phase::kForward, Phase::kRecompute, Phase::kBackward}) {
+    const auto& ops = program.Ops(phase);
+    const auto &seconds = price.op_seconds[static_cast<std::size_t>(phase)],
+               &late = price.late[static_cast<std::size_t>(phase)];
+    for (std::size_t i = 0; i < ops.size(); ++i) {
+      if (ops[i].stream != plan::Stream::kCompute) continue;
+      alone.all += seconds[i];
+      if (!costmodel::IsProduct(ops[i])) continue;
+      alone.products += seconds[i];
+      if (!late.empty()) alone.late += late[i] * seconds[i];
+    }
+  }
+  return alone;
+}
+
+costmodel::Slowdowns BesideData(const costmodel::Contention& contention, const ComputeAlone& compute) {
+  const double all = std::max(compute.all, 1e-300);
+  return costmodel::SlowdownsBeside(contention, plan::Stream::kData, compute.products / all, compute.late / all);
 }
 
 double StageSeconds(const std::vector<ProgramPrice>& programs, const plan::StageContent& stage, Phase phase) {
@@ -141,9 +165,16 @@ Pricing PriceOf(const plan::Plan& plan, const Costs& costs) {
   for (const plan::SideTask& side : plan.side) pricing.step.side.push_back(costs.TimeOf(side.op).value);
   for (const auto& ops : plan.prologue) pricing.step.prologue.push_back(OpSeconds(ops, costs));
   for (const auto& ops : plan.epilogue) pricing.step.epilogue.push_back(OpSeconds(ops, costs));
-  const costmodel::Contention contention = costs.ContentionOf();
-  pricing.step.compute_slowdown = contention.compute;
-  pricing.step.side_slowdown = contention.communication;
+  ComputeAlone compute;
+  for (const plan::StageContent& stage : plan.stages) {
+    for (const plan::Section& section : stage.sections) {
+      const auto program = static_cast<std::size_t>(section.program);
+      compute.Add(section.count, ComputeAloneOf(plan.programs[program], pricing.programs[program]));
+    }
+  }
+  const costmodel::Slowdowns beside = BesideData(costs.ContentionOf(), compute);
+  pricing.step.compute_slowdown = beside.compute;
+  pricing.step.side_slowdown = beside.communication;
   return pricing;
 }
 

@@ -12,7 +12,7 @@ namespace isochrone::study {
 
 /// One layer program with a price on every op and pass.
 struct ProgramPrice {
-  std::array<std::vector<double>, plan::kPhases> op_seconds;
+  std::array<std::vector<double>, plan::kPhases> op_seconds, late;  // alone; costmodel::Contention
   std::array<costmodel::PassPrice, plan::kPhases> pass;
 };
 
@@ -21,6 +21,21 @@ struct Pricing {
   std::vector<ProgramPrice> programs;
   sim::StepCosts step;
 };
+
+/// What the compute stream does of one microbatch, forward, recomputing and back, alone on the GPU. Seconds.
+struct ComputeAlone {
+  double all = 0, products = 0, late = 0;  // the last two: of products, and what late blocks of them take
+
+  void Add(double times, const ComputeAlone& other) {
+    all += times * other.all;
+    products += times * other.products;
+    late += times * other.late;
+  }
+};
+ComputeAlone ComputeAloneOf(const plan::LayerProgram& program, const ProgramPrice& price);
+
+/// Of passes, and of the gradients and parameters that are reduced and gathered beside them.
+costmodel::Slowdowns BesideData(const costmodel::Contention& contention, const ComputeAlone& compute);
 
 /// Prices every op and pass of one program.
 ProgramPrice PriceOf(const plan::LayerProgram& program, const costmodel::Costs& costs);

@@ -83,8 +83,8 @@ class Finder {
     const std::vector<plan::Op>& ops = plan_.programs[program].ops[phase];
     const ProgramPrice& price = pricing_.programs[program];
     PassCollectives pass{{}, price.pass[phase].total};
-    const auto spans =
-        costmodel::SpansOfPass(ops, costs_.HeldSeconds(ops, price.op_seconds[phase]), costs_.ContentionOf());
+    const auto spans = costmodel::SpansOfPass(ops, costs_.HeldSeconds(ops, price.op_seconds[phase]),
+                                              costs_.ContentionOf(), price.late[phase]);
     double unhidden = 0;  // what the pass takes before another direction's compute hides some of it
     for (const costmodel::OpSpan& span : spans) unhidden = std::max(unhidden, span.end);
     const double scale = unhidden > 0 ? pass.total / unhidden : 1;

@@ -11,7 +11,7 @@ using plan::ScheduleKind;
 /// The data stream of one rank beside its compute: buckets queue, and both are slower while both run.
 class DataQueue {
  public:
-  explicit DataQueue(const costmodel::Contention& contention) : contention_(contention) {}
+  explicit DataQueue(const costmodel::Slowdowns& beside_data) : slowdowns_(beside_data) {}
 
   void Add(double seconds) { left_ += seconds; }
   void Compute(double work) { Compute(1, work, 0); }
@@ -19,7 +19,7 @@ class DataQueue {
   /// `n` times: `work` seconds of compute, and then a bucket of `reduce` seconds. While the queue outlasts the work,
   /// all steps are alike; so are those that begin with the same short queue.
   void Compute(int n, double work, double reduce) {
-    const double slowed = work * contention_.compute, drains = slowed / contention_.communication;
+    const double slowed = work * slowdowns_.compute, drains = slowed / slowdowns_.communication;
     work_ += n * work;
     while (n > 0) {
       int alike = 1;
@@ -30,8 +30,8 @@ class DataQueue {
         left_ += alike * (reduce - drains);
       } else {
         if (left_ == reduce) alike = n;
-        const double drained = left_ * contention_.communication;  // time until the queue is empty
-        now_ += alike * (drained + (work - drained / contention_.compute));
+        const double drained = left_ * slowdowns_.communication;  // time until the queue is empty
+        now_ += alike * (drained + (work - drained / slowdowns_.compute));
         left_ = reduce;
       }
       n -= alike;
@@ -41,7 +41,7 @@ class DataQueue {
   double Left() const { return left_; }
 
  private:
-  const costmodel::Contention& contention_;
+  const costmodel::Slowdowns& slowdowns_;
   double now_ = 0, work_ = 0, left_ = 0;
 };
 
@@ -51,13 +51,13 @@ struct Side {
 };
 
 Side SideOf(const StepTerms& step, std::size_t c, ScheduleKind kind, const StageTerms& stages,
-            const costmodel::Contention& contention) {
+            const costmodel::Slowdowns& beside_data) {
   if (!step.beside) return {};
   const Buckets* buckets = step.buckets.data() + c * static_cast<std::size_t>(step.chunks);
   const std::vector<double>& pass = SplitsBackward(kind) ? stages.weight : stages.backward;
   const auto seconds = [&](int chunk) { return pass[static_cast<std::size_t>(buckets[chunk].kind)]; };
   const bool in_groups = kind == ScheduleKind::kInterleaved1f1b;
-  DataQueue queue(contention);
+  DataQueue queue(beside_data);
   for (int chunk = step.chunks - 1; chunk >= 0; --chunk) {
     const Buckets& of = buckets[chunk];
     if (of.count == 0) continue;
@@ -75,13 +75,13 @@ bool Drains(ScheduleKind kind) {
 
 /// From the end of the pipeline's last task to the gradient norm's barrier.
 double UntilBarrier(ScheduleKind kind, const StageTerms& stages, const StepTerms& step,
-                    const costmodel::Contention& contention, double& beside) {
+                    const costmodel::Slowdowns& beside_data, double& beside) {
   double tied_ready = 0, tied = 0, chain = 0, latest = 0, plain = 0;
   const bool drains = Drains(kind);
   // From the last class to the first: a slower last pass holds up every rank before it.
   const auto ready = [&](std::size_t c) {
     const RankClass& of = step.classes[c];
-    const Side side = SideOf(step, c, kind, stages, contention);
+    const Side side = SideOf(step, c, kind, stages, beside_data);
     chain = drains ? chain + side.slower * of.ranks : std::max(chain, side.slower);
     const double lag = drains ? stages.backward_before[static_cast<std::size_t>(of.first_rank)] : 0;
     plain = std::max(plain, of.to_tied + of.to_barrier - lag);
@@ -108,9 +108,9 @@ double UntilBarrier(ScheduleKind kind, const StageTerms& stages, const StepTerms
 int AroundKind(ScheduleKind kind) { return !Drains(kind) ? 2 : kind == ScheduleKind::kInterleaved1f1b ? 1 : 0; }
 
 AroundTerms TermsAround(ScheduleKind kind, const StageTerms& stages, const StepTerms& step,
-                        const costmodel::Contention& contention) {
+                        const costmodel::Slowdowns& beside_data) {
   AroundTerms around;
-  around.until = UntilBarrier(kind, stages, step, contention, around.data);
+  around.until = UntilBarrier(kind, stages, step, beside_data, around.data);
   double after = 0;
   for (const RankClass& of : step.classes) {
     const double lead = stages.forward_before[static_cast<std::size_t>(of.first_rank)];
@@ -123,13 +123,13 @@ AroundTerms TermsAround(ScheduleKind kind, const StageTerms& stages, const StepT
 }
 
 Period PeriodWithoutBarrier(ScheduleKind kind, double makespan, double late, const StageTerms& stages,
-                            const StepTerms& step, const costmodel::Contention& contention) {
+                            const StepTerms& step, const costmodel::Slowdowns& beside_data) {
   const bool drains = Drains(kind);
   Period longest;
   double chain = 0;
   for (std::size_t c = step.classes.size(); c-- > 0;) {
     const RankClass& of = step.classes[c];
-    const Side side = SideOf(step, c, kind, stages, contention);
+    const Side side = SideOf(step, c, kind, stages, beside_data);
     chain = drains ? chain + side.slower * of.ranks : std::max(chain, side.slower);
     const auto first = static_cast<std::size_t>(of.first_rank);
     const double shifted = drains ? stages.backward_before[first] + stages.forward_before[first] : late;

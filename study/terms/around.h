@@ -15,7 +15,7 @@ struct AroundTerms {
 };
 /// Of all schedules with the same AroundKind alike, whatever their messages take.
 AroundTerms TermsAround(plan::ScheduleKind kind, const StageTerms& stages, const StepTerms& step,
-                        const costmodel::Contention& contention);
+                        const costmodel::Slowdowns& beside_data);
 /// 0 … kAroundKinds − 1.
 int AroundKind(plan::ScheduleKind kind);
 inline constexpr int kAroundKinds = 3;
@@ -26,6 +26,6 @@ struct Period {
   double seconds = 0, data = 0;
 };
 Period PeriodWithoutBarrier(plan::ScheduleKind kind, double makespan, double late, const StageTerms& stages,
-                            const StepTerms& step, const costmodel::Contention& contention);
+                            const StepTerms& step, const costmodel::Slowdowns& beside_data);
 
 }  // namespace isochrone::study

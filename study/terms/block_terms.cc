@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "plan/stages.h"
-#include "study/pricing.h"
 
 namespace isochrone::study {
 namespace {
@@ -30,6 +29,7 @@ LayerTerms TermsOf(const plan::LayerProgram& program, const costmodel::Costs& co
   terms.backward = StageSeconds(price, alone, Phase::kBackward);
   terms.input = StageSeconds(price, alone, Phase::kBackwardInput);
   terms.weight = StageSeconds(price, alone, Phase::kBackwardWeight);
+  terms.alone = ComputeAloneOf(program, price[0]);
   const auto add = [&](Phase phase, double& compute, double& exposed) {
     const costmodel::PassPrice& pass = price[0].pass[static_cast<std::size_t>(phase)];
     compute += pass.compute;
@@ -130,6 +130,13 @@ std::vector<LayerTerms> PriceBlocks(const BlockShape& shape, const costmodel::Co
   std::vector<LayerTerms> terms;
   for (const plan::LayerProgram& program : shape.table.programs) terms.push_back(TermsOf(program, costs));
   return terms;
+}
+
+costmodel::Slowdowns BesideData(const BlockShape& shape, const std::vector<LayerTerms>& prices,
+                                const costmodel::Costs& costs) {
+  ComputeAlone compute;
+  for (const auto& programs : shape.table.layer) compute.Add(1, prices[static_cast<std::size_t>(programs[0])].alone);
+  return BesideData(costs.ContentionOf(), compute);
 }
 
 double LeastCompute(const BlockShape& shape, const costmodel::Costs& costs, bool several_stages) {

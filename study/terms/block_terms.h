@@ -7,6 +7,7 @@
 #include "plan/build.h"
 #include "plan/memory.h"
 #include "plan/scenario.h"
+#include "study/pricing.h"
 
 namespace isochrone::study {
 
@@ -18,6 +19,7 @@ struct LayerTerms {
   // Of the forward and of the whole backward pass, what an overlapped pair of them is made of: compute, and what does
   // not hide in it.
   double forward_compute = 0, forward_exposed = 0, backward_compute = 0, backward_exposed = 0;
+  ComputeAlone alone;
 };
 
 /// A model cut for one block signature: everything that does not depend on where the stages are cut, or, [0] for one
@@ -39,6 +41,10 @@ BlockShape ShapeOfBlocks(const plan::Scenario& scenario, plan::ProgramTable bare
 
 /// Prices of the layers, [program].
 std::vector<LayerTerms> PriceBlocks(const BlockShape& shape, const costmodel::Costs& costs);
+
+/// What gradient buckets and passes do to each other at these prices.
+costmodel::Slowdowns BesideData(const BlockShape& shape, const std::vector<LayerTerms>& prices,
+                                const costmodel::Costs& costs);
 
 /// Seconds of the compute stream alone, of one microbatch through all layers: what no layout goes below.
 double LeastCompute(const BlockShape& shape, const costmodel::Costs& costs, bool several_stages);

@@ -45,14 +45,14 @@ Estimate EstimateStep(const PipelineTerms& pipeline, const AroundTerms& around, 
 }
 
 Estimate EstimateStep(const PipelineTerms& pipeline, const StageTerms& stages, const StepTerms& step,
-                      const costmodel::Contention& contention, double host) {
-  if (step.barrier) return EstimateStep(pipeline, TermsAround(pipeline.shape.kind, stages, step, contention), host);
+                      const costmodel::Slowdowns& beside_data, double host) {
+  if (step.barrier) return EstimateStep(pipeline, TermsAround(pipeline.shape.kind, stages, step, beside_data), host);
   Estimate e;
   e.ideal = pipeline.ideal;
   e.messages = pipeline.messages;
   e.host = host;
   const Period period =
-      PeriodWithoutBarrier(pipeline.shape.kind, pipeline.makespan, pipeline.late, stages, step, contention);
+      PeriodWithoutBarrier(pipeline.shape.kind, pipeline.makespan, pipeline.late, stages, step, beside_data);
   e.data = period.data;
   e.bubble = pipeline.bubble - pipeline.late;
   e.around = period.seconds - e.ideal - e.bubble - e.messages - e.data;
@@ -122,7 +122,8 @@ ScenarioEstimate EstimateOf(const plan::Scenario& s) {
   ActivationBytes(held, stages, plan::MessageBuffers(s).value, activations);
   plan::Plan sample = SampleOf(blocks);
   const StepTerms step = TermsOfStep(s, cut, in_flight, costs, sample);
-  answer.estimate = EstimateStep(answer.pipeline, stages, step, costs.ContentionOf(), costs.HostTimePerStep().value);
+  answer.estimate =
+      EstimateStep(answer.pipeline, stages, step, BesideData(blocks, prices, costs), costs.HostTimePerStep().value);
   answer.estimate.memory = AddState(activations, step, answer.bytes);
   return answer;
 }

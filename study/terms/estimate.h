@@ -57,7 +57,7 @@ Estimate EstimateStep(const PipelineTerms& pipeline, const AroundTerms& around, 
 /// with lag_r and lead_r of GPipe, 1F1B and interleaved 1F1B; the ranks of the others have the same span. The same
 /// else.
 Estimate EstimateStep(const PipelineTerms& pipeline, const StageTerms& stages, const StepTerms& step,
-                      const costmodel::Contention& contention, double host);
+                      const costmodel::Slowdowns& beside_data, double host);
 
 /// Every rank's bytes, what ActivationBytes gave and state, into `bytes`; returns the most.
 double AddState(std::span<const double> activations, const StepTerms& step, std::span<double> bytes);

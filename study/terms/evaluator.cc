@@ -128,9 +128,12 @@ const BlockPrices& Evaluator::PricesOf(const plan::Scenario& scenario, const Lan
     const plan::GroupShape of = plan::ShapeOf(layout_, group);
     key.shapes.insert(key.shapes.end(), {of.size, of.per_node, of.nodes, of.sharing});
   }
+  const plan::GroupShape data = plan::ShapeOf(layout_, plan::Group::kDataContext);
+  key.shapes.insert(key.shapes.end(), {data.per_node, data.nodes > 1});  // what reduces gradients beside passes
   return block_store_->prices.Get(key, [&] {
     const costmodel::Costs& costs = CostsNow(scenario, lane.profile);
-    BlockPrices prices{PriceBlocks(shape, costs), {}, costs.ContentionOf(), costs.HostTimePerStep().value};
+    BlockPrices prices{PriceBlocks(shape, costs), {}, {}, costs.HostTimePerStep().value};
+    prices.beside_data = BesideData(shape, prices.layers, costs);
     for (const bool several : {false, true}) prices.least_work[several] = LeastWork(shape, prices.layers, several);
     return prices;
   });
@@ -333,7 +336,7 @@ const AroundTerms& Evaluator::AroundNow() {
   Lane::Around& known = lane_->around[i];
   if (known.cut != lane_->cut) {
     known.cut = lane_->cut;
-    known.terms = TermsAround(shape_.kind, lane_->stages, *step_, lane_->prices->contention);
+    known.terms = TermsAround(shape_.kind, lane_->stages, *step_, lane_->prices->beside_data);
   }
   return known.terms;
 }
@@ -342,7 +345,7 @@ Estimate Evaluator::Evaluate() {
   const BlockPrices& prices = *lane_->prices;
   Estimate estimate = step_->barrier
                           ? EstimateStep(lane_->pipeline, AroundNow(), prices.host)
-                          : EstimateStep(lane_->pipeline, lane_->stages, *step_, prices.contention, prices.host);
+                          : EstimateStep(lane_->pipeline, lane_->stages, *step_, prices.beside_data, prices.host);
   estimate.memory = memory_;
   return estimate;
 }

@@ -78,7 +78,7 @@ struct PricesKey {
 struct BlockPrices {
   std::vector<LayerTerms> layers;
   std::array<double, 2> least_work{};  // of one microbatch, all layers; [0] with one stage, [1] with several
-  costmodel::Contention contention;
+  costmodel::Slowdowns beside_data;
   double host = 0;
 };
 

@@ -45,6 +45,12 @@ plan::Gemm Square() {
   return gemm;
 }
 
+plan::Op Alone(const plan::Gemm& gemm) {
+  plan::Op op;
+  op.kind = gemm;
+  return op;
+}
+
 /// One of every kind of op.
 std::vector<plan::OpKind> OneOfEach() {
   plan::GroupedGemm grouped;
@@ -143,6 +149,53 @@ TEST_CASE("a host that enqueues slowly sets the least time of a kernel", "[costs
   CHECK(RoundCosts(slow).TimeOf(plan::OpKind(small)) == Seconds(1e-3));
   CHECK(RoundCosts(slow).TimeOf(plan::OpKind(Square())) ==
         Max(Seconds(1e-3), RoundCosts().TimeOf(plan::OpKind(Square()))));
+}
+
+TEST_CASE("only Hopper's products start late beside NCCL, and userbuffers spare them", "[costs]") {
+  const auto contention = [](const char* architecture, bool pipelined) {
+    plan::Cluster cluster = RoundCluster();
+    cluster.node.gpu.architecture = architecture;
+    plan::Strategy strategy;
+    strategy.pipelined_tensor = pipelined;
+    return Costs(cluster, TwoNodes(), strategy, IdealProfile(), {}).ContentionOf();
+  };
+  const auto tensor = static_cast<std::size_t>(plan::Stream::kTensor);
+  const auto data = static_cast<std::size_t>(plan::Stream::kData);
+  CHECK(contention("ampere", false).product == 1);
+  CHECK(contention("blackwell", false).product == 1);
+  const Contention hopper = contention("hopper", false);
+  CHECK(hopper.product == Approx(80.0 / 47));
+  CHECK(hopper.holds_up[tensor]);
+  CHECK(hopper.holds_up[data]);
+  CHECK_FALSE(hopper.holds_up[static_cast<std::size_t>(plan::Stream::kCopy)]);
+  CHECK_FALSE(contention("hopper", true).holds_up[tensor]);
+  CHECK(contention("hopper", true).holds_up[data]);
+}
+
+TEST_CASE("collectives hold two multiprocessors for each NIC that they use, sixteen inside a node", "[costs]") {
+  const auto contention = [](int tensor, int data) {
+    plan::Layout layout;
+    layout.tp = tensor, layout.dp = data;
+    return Costs(RoundCluster(), layout, plan::Strategy{}, IdealProfile(), {}).ContentionOf();
+  };
+  const auto on = [](const Contention& of, plan::Stream stream) {
+    return of.compute[static_cast<std::size_t>(stream)];
+  };
+  CHECK(on(contention(8, 2), plan::Stream::kData) == Approx(100.0 / 98));
+  CHECK(on(contention(4, 4), plan::Stream::kData) == Approx(100.0 / 96));
+  CHECK(on(contention(1, 16), plan::Stream::kData) == Approx(100.0 / 84));
+  CHECK(on(contention(1, 8), plan::Stream::kData) == Approx(100.0 / 84));
+  CHECK(on(contention(8, 2), plan::Stream::kTensor) == Approx(100.0 / 84));
+  CHECK(on(contention(8, 2), plan::Stream::kCopy) == 1);
+}
+
+TEST_CASE("what a product's late blocks have follows from its tiles, where there are late blocks", "[costs]") {
+  plan::Cluster cluster = RoundCluster();
+  const GemmPrice price = GemmModel(cluster.node.gpu, IdealGemm(), plan::Dtype::kBf16).Price(Square());
+  CHECK(RoundCosts().LateShares({Alone(Square())}).empty());
+  cluster.node.gpu.architecture = "hopper";
+  const Costs costs(cluster, TwoNodes(), plan::Strategy{}, IdealProfile(), {});
+  CHECK(costs.LateShares({Alone(Square())}) == std::vector<double>{LateShare(price.tiles, 100, 16)});
 }
 
 TEST_CASE("a pipeline message takes its links' time, and where compute waits for it the host's", "[costs]") {

@@ -31,7 +31,11 @@ std::vector<Row> RowsOf(double kernel_time, double attention_time) {
 }
 
 FrameworkFitRequest Request() {
-  return {.framework = "other", .constants = {"kernel_time", "attention_time"}, .families = {}, .command = "command"};
+  return {.framework = "other",
+          .constants = {"kernel_time", "attention_time"},
+          .clock_of = {},
+          .families = {},
+          .command = "command"};
 }
 
 TEST_CASE("constants that made the rows are found again", "[framework_fit]") {
@@ -43,6 +47,25 @@ TEST_CASE("constants that made the rows are found again", "[framework_fit]") {
   CHECK(fit.left_out < 2e-3);
   CHECK(fit.profile.spread < 3e-3);
   CHECK(fit.profile.fitted_rows.size() == 6);
+}
+
+TEST_CASE("the clock of a GPU that made the rows is found again", "[framework_fit]") {
+  FrameworkFitRequest request = Request();
+  request.constants = {"attention_time"};
+  request.clock_of = "h100_sxm_80gb";
+  std::vector<Row> rows = RowsOf(1, 0.7);
+  for (Row& row : rows) {
+    PredictOptions options;
+    options.framework = costmodel::FrameworkOf("other", row.scenario->cluster.node.gpu, false, plan::Sharding::kZero1);
+    options.framework->attention_time = 0.7;
+    options.framework->sustained_clock = 0.6;
+    row.step_time = Predict(*row.scenario, options).metrics.step_time;
+  }
+  const FrameworkFit fit = FitFramework(rows, request);
+  CHECK(fit.clock == Approx(0.6).epsilon(1e-3));
+  CHECK(fit.profile.attention_time == Approx(0.7).epsilon(2e-3));
+  request.clock_of = "b200_sxm_180gb";
+  CHECK_THROWS_WITH(FitFramework(rows, request), Catch::Contains("GPU of no row"));
 }
 
 TEST_CASE("a row left out of the fit is further off than in it", "[framework_fit]") {
