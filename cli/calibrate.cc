@@ -10,6 +10,7 @@
 #include "cli/inputs.h"
 #include "cli/today.h"
 #include "cli/verb.h"
+#include "costmodel/calibrate/rate_ratio.h"
 #include "executor/cuda/run.h"
 
 namespace isochrone::cli {
@@ -22,7 +23,7 @@ struct Asked {
   std::size_t device = 0;
   int samples = 2400, folds = 5;
   double timeout_s = 120;
-  bool framework = false, attention = false;
+  bool framework = false, attention = false, ratio = false;
   study::FrameworkFitRequest fit;
 };
 
@@ -63,6 +64,17 @@ int CalibrateHere(const Asked& asked) {
   return kAnswered;
 }
 
+/// What a table's clock, or another GPU's, makes of the rates that a profile has.
+int PrintRatio(const plan::Gpu& gpu, const std::vector<costmodel::SampleTable>& tables) {
+  constexpr double kLeastFlops = 0.2e12;
+  const auto profile = costmodel::ProfileOf(gpu);
+  const costmodel::RateRatio ratio = costmodel::RateRatioOf(tables, gpu, *profile, kLeastFlops);
+  std::printf("%d products of %s or more run at %s of the rates in profile %s (median; quartiles %s and %s)\n",
+              ratio.products, HumanScaled(kLeastFlops, "FLOP").c_str(), ThreeDigits(ratio.median).c_str(),
+              profile->name.c_str(), ThreeDigits(ratio.lower).c_str(), ThreeDigits(ratio.upper).c_str());
+  return kAnswered;
+}
+
 int Calibrate(const Asked& asked) {
   if (asked.framework) return FitFramework(asked);
   if (asked.device == 1) return CalibrateHere(asked);
@@ -77,6 +89,7 @@ int Calibrate(const Asked& asked) {
     request.tables.push_back(costmodel::ReadSamples(table));
     request.command += " " + table;
   }
+  if (asked.ratio) return PrintRatio(request.gpu, request.tables);
   request.date = Today();
   request.folds = asked.folds;
   request.most_samples = asked.samples;
@@ -111,6 +124,8 @@ Verb CalibrateVerb() {
         options.Whole(asked->samples, "--samples", 20, 1000000,
                       "at most so many samples a curve, thinned evenly over size");
         options.Whole(asked->folds, "--folds", 0, 20, "of the cross-validation; 0: none");
+        options.Flag(asked->ratio, "--ratio",
+                     "fit nothing: how fast the tables' products ran, over the GPU's profile; tables of operators too");
         options.Flag(asked->framework, "--framework",
                      "fit the profile of a framework, named in place of the GPU, to a file of published rows");
         options.Texts(asked->fit.constants, "--constant",

@@ -1,5 +1,6 @@
 // GPUs, nodes and clusters. Units stand in the keys of the files and end here: everything inside is SI.
 #include <cmath>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -137,7 +138,8 @@ Cluster ClusterFrom(const Json& value, const Found& beside) {
 }
 
 Gpu ReadGpu(const std::string& path) {
-  const Found file = FindFile(path);
+  const bool name = path.find_first_of("/.") == std::string::npos && !std::filesystem::exists(path);
+  const Found file = FindFile(name ? "hardware/" + path + ".json" : path);
   return GpuFrom(PartFrom(ReadJson(file), file, ReadJson).fields);
 }
 

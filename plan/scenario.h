@@ -232,7 +232,7 @@ struct Scenario {
 Scenario ReadScenario(const std::string& path);
 
 /// Reads parts. `path` is a catalogue name or a file; a model may also be a Hugging Face config.json or a file of
-/// Megatron-LM arguments.
+/// Megatron-LM arguments, and a GPU of the catalogue may be named alone, "h100_sxm_80gb".
 Model ReadModel(const std::string& path);
 Gpu ReadGpu(const std::string& path);
 Node ReadNode(const std::string& path);

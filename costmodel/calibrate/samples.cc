@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "costmodel/calibrate/csv.h"
+#include "costmodel/calibrate/operator_factors.h"
 
 namespace isochrone::costmodel {
 
@@ -221,6 +222,7 @@ void ReadOwn(const Csv& csv, std::vector<Sample>& samples) {
 }  // namespace
 
 SampleTable ReadSamples(const std::string& path) {
+  if (path.ends_with(".json")) return ReadOperatorFactors(path);
   const Csv csv = ReadCsv(path);
   SampleTable table;
   table.file = path;

@@ -33,6 +33,7 @@ struct SampleTable {
 ///                                                   gemm, attention, elementwise, softmax, normalization, scatter or
 ///                                                   optimizer; pass is forward or backward
 ///
+/// A file that ends in .json is a table of operators (operator_factors.h).
 /// Throws Error with file and line where a number is missing or out of range, and for an unknown header.
 SampleTable ReadSamples(const std::string& path);
 

@@ -96,6 +96,7 @@ TEST_CASE("rates of a GPU follow from one another", "[catalogue]") {
     if (!IsGpu(file)) continue;
     INFO(file);
     const Gpu gpu = ReadGpu(file);
+    CHECK(ReadGpu(gpu.name).name == gpu.name);
     if (gpu.architecture == "cpu" || gpu.fp16.value == 0) continue;  // no matrix units: narrow formats are not faster
     CHECK(gpu.fp16.value >= 2 * gpu.tf32.value * 0.99);
     if (gpu.bf16.value > 0) CHECK(gpu.bf16 == gpu.fp16);

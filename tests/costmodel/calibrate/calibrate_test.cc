@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "costmodel/calibrate/least_squares.h"
+#include "costmodel/calibrate/rate_ratio.h"
 #include "costmodel/gemm.h"
 #include "tests/costmodel/round_gpu.h"
 
@@ -137,4 +138,40 @@ TEST_CASE("a damaged table is refused by file, line and column", "[calibrate]") 
   CHECK(MessageOf(Saved("isochrone_bad.csv", "device,gemm_dtype,m,n,k,latency\nA,bf16,8\n")) ==
         ":2\n  has 3 cells\n  give 6, one per column of the header");
   CHECK(MessageOf(Saved("isochrone_bad.csv", "a,b\n1,2\n")).find("has columns of no known form") != std::string::npos);
+}
+
+TEST_CASE("a table of operators gives each product the time that its share of the data sheet says", "[calibrate]") {
+  const std::string text = R"({"accelerator": {"op": {"matmul": {"tflops": 100, "accurate_efficient_factor": {
+    "b=1, m=4096, k=8192, n=10240, layout=TN, accumulate=False, out_dtype=bf16": 0.5,
+    "b=2, m=10240, k=4096, n=8192, layout=NT, accumulate=True, out_dtype=fp32": 0.25}}}}})";
+  const SampleTable table = ReadSamples(Saved("factors.json", text));
+  REQUIRE(table.samples.size() == 2);
+  const auto& forward = std::get<plan::Gemm>(table.samples[0].ops.front());
+  CHECK(forward.m == 4096);
+  CHECK(forward.k == 8192);
+  CHECK(forward.n == 10240);
+  CHECK(forward.transpose_b);
+  CHECK_FALSE(forward.transpose_a);
+  CHECK(table.samples[0].time.value == Approx(2.0 * 4096 * 8192 * 10240 / 50e12));
+  const auto& weight = std::get<plan::Gemm>(table.samples[1].ops.front());
+  CHECK(weight.transpose_a);
+  CHECK_FALSE(weight.transpose_b);
+  CHECK(weight.accumulate);
+  CHECK(weight.output == plan::Dtype::kFp32);
+  CHECK(table.samples[1].time.value == Approx(4.0 * 4096 * 8192 * 10240 / 25e12));
+  const std::string odd =
+      R"({"accelerator": {"op": {"matmul": {"tflops": 100, "accurate_efficient_factor": {"m=1": 0.5}}}}})";
+  CHECK(MessageOf(Saved("odd.json", odd)).find("m=1") != std::string::npos);
+}
+
+TEST_CASE("a table that ran at a lower clock stands to a profile as the clocks do", "[calibrate]") {
+  EfficiencyProfile profile = IdealProfile();
+  SampleTable table = Synthetic(profile.gemm.at("bf16"));
+  for (Sample& sample : table.samples) sample.time = sample.time / 0.8;
+  const RateRatio ratio = RateRatioOf({table}, RoundGpu(), profile, 1e11);
+  CHECK(ratio.median == Approx(0.8));
+  CHECK(ratio.lower == Approx(0.8));
+  CHECK(ratio.upper == Approx(0.8));
+  CHECK(ratio.products < static_cast<int>(table.samples.size()));
+  CHECK_THROWS_AS(RateRatioOf({table}, RoundGpu(), profile, 1e18), Error);
 }

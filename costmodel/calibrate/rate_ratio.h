@@ -1,0 +1,21 @@
+#pragma once
+
+#include <vector>
+
+#include "costmodel/calibrate/samples.h"
+#include "costmodel/profile.h"
+
+namespace isochrone::costmodel {
+
+/// How fast the matrix products of tables ran, over what a profile says of the same shapes.
+struct RateRatio {
+  int products = 0;
+  double lower = 0, median = 0, upper = 0;  // quartiles of (time by the profile) / (time in the table)
+};
+
+/// Of products alone in their sample, of `least_flops` or more, so that launch and tails do not count.
+/// Throws Error where there is none.
+RateRatio RateRatioOf(const std::vector<SampleTable>& tables, const plan::Gpu& gpu, const EfficiencyProfile& profile,
+                      double least_flops);
+
+}  // namespace isochrone::costmodel
