@@ -134,16 +134,39 @@ std::optional<Placement> Elsewhere(const Prediction& p, const PredictOptions& op
                    there.network->contention};
 }
 
-/// Plays the step over the network in place of the event engine's; by how much later it ends.
+/// The event engine's step with compute and side tasks that do not feel each other, as on the network.
+sim::StepResult Unslowed(const Prediction& p) {
+  sim::StepCosts costs = p.pricing.step;
+  costs.compute_slowdown = costs.side_slowdown = 1;
+  return sim::Simulate(p.plan, costs, false);
+}
+
+/// Adds to `result` what compute and side tasks cost each other: by how much `slowed` is longer than `unslowed`, each
+/// rank's parts by theirs, as far as they do not fall below nothing. They still add up to the makespan.
+void AddSlowdown(const sim::StepResult& slowed, const sim::StepResult& unslowed, sim::StepResult& result) {
+  result.makespan += slowed.makespan - unslowed.makespan;
+  for (std::size_t r = 0; r < result.ranks.size(); ++r) {
+    sim::RankUse& use = result.ranks[r];
+    for (double sim::RankUse::*part : {&sim::RankUse::message, &sim::RankUse::bubble, &sim::RankUse::side,
+                                       &sim::RankUse::prologue, &sim::RankUse::epilogue, &sim::RankUse::barrier})
+      use.*part = std::max(0.0, use.*part + slowed.ranks[r].*part - unslowed.ranks[r].*part);
+    use.busy += result.makespan - use.Sum();
+  }
+}
+
+/// Plays the step over the network in place of the event engine's; by how much later it ends. What compute and
+/// side tasks cost each other is that of the event engine.
 Seconds TakeNetwork(Prediction& p, const PredictOptions& options) {
+  const sim::StepResult slowed = p.result, unslowed = Unslowed(p);
   plan::Scenario open = p.scenario;
   open.cluster.oversubscription = 1;  // the fabric's links have it
   const costmodel::Costs costs = CostsOf(open, options);
   p.pricing = PriceOf(p.plan, costs);
   p.network = PlayOnNetwork(p.scenario, p.plan, p.pricing, costs, options.engine, options.timeline);
   const sim::network::NetworkStep& played = p.network->step;
-  const Seconds later(played.step.makespan - p.result.makespan);
+  const Seconds later(played.step.makespan - unslowed.makespan);
   p.result = played.step;
+  AddSlowdown(slowed, unslowed, p.result);
   p.pricing.step.side = played.side;
   if (!p.plan.prologue.empty()) p.pricing.step.prologue = played.prologue;
   if (!p.plan.epilogue.empty()) p.pricing.step.epilogue = played.epilogue;

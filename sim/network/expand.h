@@ -50,7 +50,7 @@ inline constexpr double kMostTaskMessages = 1 << 20;
 /// them, but each sends and receives its own messages. With Plan::message_scatter_gather each sends 1/tp, and arriving
 /// parts are gathered over the inside of the node, which extends the message's latency. Rules of order and of blocking
 /// are those of sim::Simulate: what a blocked receiver owes is held as long as the message alone would take. The
-/// slowdown of compute beside side tasks is left out.
+/// slowdown of compute beside side tasks is left out; study/predict.cc adds the event engine's.
 ///
 /// Tensor, context and expert collectives are part of their tasks. Those of groups that span nodes are flows between
 /// the nodes (CrossingHops) beside the task's work, which waits where their result is needed. A flow waits before its

@@ -26,6 +26,19 @@ TEST_CASE("on a network that never blocks a step takes as long as the event engi
   CHECK_FALSE(event.network.has_value());
 }
 
+TEST_CASE("what reductions cost the compute beside them counts on the network too", "[study][network]") {
+  for (const char* file : {"published/nemotron4_15b_dp96.json", "published/nemotron4_340b_dp16.json"}) {
+    INFO(file);
+    const plan::Scenario scenario = plan::ReadScenario(file);
+    const Prediction event = Predict(scenario), network = Predict(scenario, {.fidelity = Fidelity::kNetwork});
+    REQUIRE(event.pricing.step.compute_slowdown > 1.3);
+    CHECK(network.metrics.step_time / event.metrics.step_time == Approx(1).epsilon(0.04));  // gradients go by routes
+    CHECK(network.metrics.attribution.Sum().value == Approx(network.metrics.step_time.value));
+    CHECK(network.result.ranks.front().Sum() == Approx(network.result.makespan));
+    CHECK(network.metrics.attribution.data.value > 0);
+  }
+}
+
 TEST_CASE("tensor, context and expert groups over nodes take what the event engine says while links are free",
           "[study][network]") {
   const auto both = [](plan::Scenario scenario) {

@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "study/interval.h"
 #include "study/score.h"
 
 using namespace isochrone;
@@ -48,6 +49,22 @@ TEST_CASE("the terms that explain an op add up to its time", "[predict]") {
       CHECK(sum == Approx(line.seconds).epsilon(1e-9).margin(1e-15));
     }
   }
+}
+
+TEST_CASE("an interval is as wide as the framework's profile says of experts, unfused attention, or neither",
+          "[predict]") {
+  plan::Scenario scenario = plan::ReadScenario("examples/llama3_8b_on_8_h100.json");
+  const auto profile = costmodel::FrameworkOf(scenario.strategy.framework, scenario.cluster.node.gpu, false,
+                                              scenario.strategy.optimizer_sharding);
+  REQUIRE(profile.name == "megatron_core");
+  const auto width = [&] { return IntervalOf(scenario, Seconds(1)).high.value - 1; };
+  CHECK(width() == Approx(profile.spread));
+  scenario.strategy.attention = plan::AttentionForm::kUnfused;
+  CHECK(width() == Approx(profile.unfused_spread));
+  scenario.model.moe = plan::MoeSpec{};
+  CHECK(width() == Approx(profile.expert_spread));
+  CHECK(profile.spread < profile.unfused_spread);
+  CHECK(profile.unfused_spread < profile.expert_spread);
 }
 
 TEST_CASE("a prediction repeats itself to the last bit", "[predict]") {
