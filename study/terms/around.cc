@@ -69,6 +69,26 @@ Side SideOf(const StepTerms& step, std::size_t c, ScheduleKind kind, const Stage
   return {queue.Slower(), queue.Left()};
 }
 
+double FirstForward(const StepTerms& step, std::size_t c, const StageTerms& stages) {
+  const Buckets& first = step.buckets[c * static_cast<std::size_t>(step.chunks)];
+  return stages.forward[static_cast<std::size_t>(first.kind)];
+}
+
+/// By how much the first forward pass of a rank is longer for the buckets of parameters that arrive beside it. Each of
+/// its n pieces waits for its bucket of g seconds, and is slower while any is on its way, G seconds in all:
+///
+///   (n − 1) g + slowdown F / n − F            where a bucket takes longer than a piece
+///   min((G − g) (1 − 1 / slowdown), (slowdown − 1) F)     else
+///
+/// lead  how long buckets have been arriving before it begins
+double SlowerForward(const RankClass& of, double forward, double lead, const costmodel::Slowdowns& beside_data) {
+  const double slow = beside_data.compute, rest = of.gathers - of.gather - lead;
+  if (of.gather_count == 0 || rest <= 0) return 0;
+  const double pieces = of.gather_count, piece = slow * forward / pieces;
+  const double waits = (pieces - 1) * of.gather - lead + piece - forward;
+  return std::max(waits, std::min(rest * (1 - 1 / slow), (slow - 1) * forward));
+}
+
 bool Drains(ScheduleKind kind) {
   return kind == ScheduleKind::kGpipe || kind == ScheduleKind::k1f1b || kind == ScheduleKind::kInterleaved1f1b;
 }
@@ -112,11 +132,13 @@ AroundTerms TermsAround(ScheduleKind kind, const StageTerms& stages, const StepT
   AroundTerms around;
   around.until = UntilBarrier(kind, stages, step, beside_data, around.data);
   double after = 0;
-  for (const RankClass& of : step.classes) {
+  for (std::size_t c = 0; c < step.classes.size(); ++c) {
+    const RankClass& of = step.classes[c];
     const double lead = stages.forward_before[static_cast<std::size_t>(of.first_rank)];
     around.barrier = std::max(around.barrier, of.barrier);
     after = std::max(after, of.after - lead);
-    around.gather = std::max(around.gather, of.after + of.prologue + of.gather - lead);
+    const double slower = SlowerForward(of, FirstForward(step, c, stages), lead, beside_data);
+    around.gather = std::max(around.gather, of.after + of.prologue + of.gather + slower - lead);
   }
   around.data += around.gather - after;
   return around;
@@ -134,8 +156,11 @@ Period PeriodWithoutBarrier(ScheduleKind kind, double makespan, double late, con
     const auto first = static_cast<std::size_t>(of.first_rank);
     const double shifted = drains ? stages.backward_before[first] + stages.forward_before[first] : late;
     const double epilogue = of.to_tied + of.tied + of.to_barrier + of.barrier + of.after;
-    const double period = makespan - shifted + chain + side.left + epilogue + of.prologue + of.gather;
-    if (period > longest.seconds) longest = {period, chain + side.left + of.gather};
+    const double slower =
+        SlowerForward(of, FirstForward(step, c, stages), drains ? stages.forward_before[first] : 0, beside_data);
+    const double gather = of.gather + slower;
+    const double period = makespan - shifted + chain + side.left + epilogue + of.prologue + gather;
+    if (period > longest.seconds) longest = {period, chain + side.left + gather};
   }
   return longest;
 }

@@ -83,8 +83,12 @@ void AddEpilogue(const std::vector<Op>& ops, const costmodel::Costs& costs, Rank
 /// `seconds`  of each task of the run
 /// `buckets`  [chunk] of its class
 void AddSide(const plan::SideRun& run, double seconds, RankClass& of, Buckets* buckets) {
-  if (run.gathers) {  // later buckets arrive while the layers of those before compute
-    if (run.chunk == 0) of.gather += seconds;
+  if (run.gathers) {  // later buckets arrive while the layers of those before compute (around.cc)
+    if (run.chunk == 0) {
+      of.gather += seconds;
+      of.gather_count = run.count;
+    }
+    of.gathers += run.count * seconds;
     return;
   }
   const auto* collective = std::get_if<plan::Collective>(&run.op.kind);

@@ -21,6 +21,8 @@ struct RankClass {
   double to_tied = 0, tied = 0, to_barrier = 0, barrier = 0, after = 0;
   double reduce_late = 0;  // gradients that follow the last bucket (experts)
   double gather = 0;       // parameters that the first forward pass waits for, beside the tasks before it
+  double gathers = 0;      // of all chunks, the first included
+  int gather_count = 0;    // into how many the first chunk's are cut
   double prologue = 0;     // what goes before the first task
 };
 

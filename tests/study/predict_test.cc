@@ -161,6 +161,19 @@ TEST_CASE("the closed form is within a percent of the event engine for every sch
   }
 }
 
+TEST_CASE("the closed form slows the forward pass that parameters arrive beside", "[predict]") {
+  for (const char* file : {"published/nemotron4_15b_dp96.json", "published/nemotron4_15b_dp288.json"}) {
+    plan::Scenario scenario = plan::ReadScenario(file);
+    for (const bool overlaps : {true, false}) {
+      INFO(file << " " << overlaps);
+      scenario.strategy.overlap_parameter_gather = overlaps;
+      const Seconds event = Predict(scenario).metrics.step_time;
+      const Seconds closed = Predict(scenario, {.fidelity = Fidelity::kAnalytic}).metrics.step_time;
+      CHECK(closed / event == Approx(1).epsilon(0.002));
+    }
+  }
+}
+
 TEST_CASE("what an engine of its time could not do is said", "[predict]") {
   plan::Scenario scenario = plan::ReadScenario(plan::CatalogueFolder() + "/published/sc21_39.1b.json");
   const auto warns = [&] {
