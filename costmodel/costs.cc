@@ -20,10 +20,17 @@ namespace {
 // or eight NICs are used (its maintainer in NVIDIA/nccl issue 689).
 constexpr double kChannels = 16;
 
-double ChannelsOf(const plan::GroupShape& group, const plan::Node& node) {
-  if (group.nodes < 2) return kChannels;
-  const double nics = static_cast<double>(group.per_node) * node.nics / node.gpus;
-  return std::clamp(2 * nics, 1.0, kChannels);
+double Held(const plan::Gpu& gpu, double channels) {
+  const double all = gpu.multiprocessors;
+  return all > channels ? all / (all - channels) : 1;
+}
+
+// Of the group of data and context ranks, counted by its stride: a search asks too often for plan::ShapeOf.
+double DataChannels(const plan::Layout& layout, const plan::Node& node) {
+  const int size = layout.dp * layout.cp, stride = layout.tp * (layout.pipeline_innermost_of_data ? layout.pp : 1);
+  const int per_node = std::max(1, layout.gpus_per_node / stride);
+  if (size <= per_node) return kChannels;
+  return std::clamp(2.0 * per_node * node.nics / node.gpus, 1.0, kChannels);
 }
 
 template <class... Ts>
@@ -77,6 +84,12 @@ LinkPrice OnLink(Bytes bytes, BytesPerSecond bandwidth, Seconds latency) {
 
 }  // namespace
 
+void HoldForData(const plan::Cluster& cluster, const plan::Layout& layout, Contention& contention) {
+  if (contention.measured) return;
+  contention.compute[static_cast<std::size_t>(plan::Stream::kData)] =
+      Held(cluster.node.gpu, DataChannels(layout, cluster.node));
+}
+
 Costs::Costs(const plan::Cluster& cluster, const plan::Layout& layout, const plan::Strategy& strategy,
              const EfficiencyProfile& profile, const FrameworkProfile& framework)
     : cluster_(cluster),
@@ -84,7 +97,8 @@ Costs::Costs(const plan::Cluster& cluster, const plan::Layout& layout, const pla
       strategy_(strategy),
       profile_(Sustained(profile, framework.sustained_clock)),
       framework_(framework),
-      communication_(cluster, layout) {
+      communication_(cluster, layout),
+      contention_(MadeContention()) {
   for (std::size_t i = 0; i < plan::DtypeNames().size(); ++i) {
     const auto dtype = static_cast<plan::Dtype>(i);
     gemm_.emplace_back(cluster.node.gpu, CurveOf(profile_, dtype), dtype);
@@ -225,24 +239,24 @@ std::vector<Term> Costs::ExplainMessage(Bytes bytes, bool scatter_gather, plan::
 // have the caches and the power to themselves. Blackwell's get their tiles while they run (cluster launch control;
 // NVIDIA/cutlass issue 2471), Ampere's are many small blocks. Userbuffers leave their multiprocessors out of what
 // products count on, and PyTorch's asynchronous tensor parallelism has the copy engines do it.
-Contention Costs::ContentionOf() const {
-  using plan::Group, plan::Stream;
+Contention Costs::MadeContention() const {
+  using plan::Stream;
   const auto at = [](Stream stream) { return static_cast<std::size_t>(stream); };
   const plan::Gpu& gpu = cluster_.node.gpu;
   Contention contention;
   if (profile_.overlap.compute > 0) {
     contention = {profile_.overlap.compute, profile_.overlap.communication};
     contention.compute[at(Stream::kCopy)] = 1;
+    contention.measured = true;
     return contention;
   }
   const auto hold = [&](Stream stream, double channels) {
-    const double all = gpu.multiprocessors;
-    contention.compute[at(stream)] = all > channels ? all / (all - channels) : 1;
+    contention.compute[at(stream)] = Held(gpu, channels);
     contention.holds_up[at(stream)] = gpu.architecture == "hopper";
   };
-  for (const Stream stream : {Stream::kTensor, Stream::kContext, Stream::kExpert, Stream::kPipeline})
+  for (const Stream stream : {Stream::kTensor, Stream::kContext, Stream::kExpert, Stream::kPipeline, Stream::kData})
     hold(stream, kChannels);
-  hold(Stream::kData, ChannelsOf(ShapeOf(layout_, Group::kDataContext), cluster_.node));
+  HoldForData(cluster_, layout_, contention);
   if (gpu.architecture == "hopper") contention.product = 80.0 / 47;
   const bool asynchronous = strategy_.framework == "fsdp" || strategy_.framework == "fsdp2";
   if (asynchronous) contention.compute[at(Stream::kTensor)] = 1;

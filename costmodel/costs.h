@@ -19,6 +19,9 @@
 
 namespace isochrone::costmodel {
 
+/// Gives `contention`, unless it was measured, the multiprocessors that gradients and parameters of this layout hold.
+void HoldForData(const plan::Cluster& cluster, const plan::Layout& layout, Contention& contention);
+
 /// Prices ops on one GPU of one cluster under one framework. Its constant members are safe to share
 /// among threads.
 ///
@@ -57,16 +60,18 @@ class Costs {
   void MoveTo(const plan::Layout& layout) {
     layout_ = layout;
     communication_.MoveTo(layout);
+    contention_ = MadeContention();
   }
   /// Contention::late of each op of a pass; empty where nothing holds products up.
   std::vector<double> LateShares(const std::vector<plan::Op>& ops) const;
   /// What compute and communication cost each other while both run.
-  Contention ContentionOf() const;
+  const Contention& ContentionOf() const { return contention_; }
   Source ContentionSource() const;
   /// Fixed host time per step: launch of the step, data loading, logging.
   Seconds HostTimePerStep() const;
 
  private:
+  Contention MadeContention() const;
   /// What the framework makes of an op's time alone.
   double Slowdown(const plan::OpKind& kind, int kernels) const;
   /// Of the kernels that torch_passes.h tells of.
@@ -81,6 +86,7 @@ class Costs {
   EfficiencyProfile profile_;  // at the sustained clock
   FrameworkProfile framework_;
   Communication communication_;
+  Contention contention_;
   std::vector<GemmModel> gemm_;      // by Dtype
   std::vector<Source> gemm_source_;  // by Dtype
 };

@@ -31,6 +31,7 @@ struct Contention {
   /// late  tiles of a late block over those of the first, which may have one more
   double product = 1;
   std::array<bool, plan::kStreams> holds_up{};
+  bool measured = false;  // on this very GPU, whatever the groups are
 
   Contention() { compute.fill(1); }
   Contention(double compute_factor, double communication_factor) : communication(communication_factor) {

@@ -132,11 +132,10 @@ std::vector<LayerTerms> PriceBlocks(const BlockShape& shape, const costmodel::Co
   return terms;
 }
 
-costmodel::Slowdowns BesideData(const BlockShape& shape, const std::vector<LayerTerms>& prices,
-                                const costmodel::Costs& costs) {
+ComputeAlone ComputeAloneOf(const BlockShape& shape, const std::vector<LayerTerms>& prices) {
   ComputeAlone compute;
   for (const auto& programs : shape.table.layer) compute.Add(1, prices[static_cast<std::size_t>(programs[0])].alone);
-  return BesideData(costs.ContentionOf(), compute);
+  return compute;
 }
 
 double LeastCompute(const BlockShape& shape, const costmodel::Costs& costs, bool several_stages) {

@@ -42,9 +42,8 @@ BlockShape ShapeOfBlocks(const plan::Scenario& scenario, plan::ProgramTable bare
 /// Prices of the layers, [program].
 std::vector<LayerTerms> PriceBlocks(const BlockShape& shape, const costmodel::Costs& costs);
 
-/// What gradient buckets and passes do to each other at these prices.
-costmodel::Slowdowns BesideData(const BlockShape& shape, const std::vector<LayerTerms>& prices,
-                                const costmodel::Costs& costs);
+/// Of all layers.
+ComputeAlone ComputeAloneOf(const BlockShape& shape, const std::vector<LayerTerms>& prices);
 
 /// Seconds of the compute stream alone, of one microbatch through all layers: what no layout goes below.
 double LeastCompute(const BlockShape& shape, const costmodel::Costs& costs, bool several_stages);

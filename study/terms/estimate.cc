@@ -123,7 +123,8 @@ ScenarioEstimate EstimateOf(const plan::Scenario& s) {
   plan::Plan sample = SampleOf(blocks);
   const StepTerms step = TermsOfStep(s, cut, in_flight, costs, sample);
   answer.estimate =
-      EstimateStep(answer.pipeline, stages, step, BesideData(blocks, prices, costs), costs.HostTimePerStep().value);
+      EstimateStep(answer.pipeline, stages, step, BesideData(costs.ContentionOf(), ComputeAloneOf(blocks, prices)),
+                   costs.HostTimePerStep().value);
   answer.estimate.memory = AddState(activations, step, answer.bytes);
   return answer;
 }

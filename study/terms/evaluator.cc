@@ -128,12 +128,10 @@ const BlockPrices& Evaluator::PricesOf(const plan::Scenario& scenario, const Lan
     const plan::GroupShape of = plan::ShapeOf(layout_, group);
     key.shapes.insert(key.shapes.end(), {of.size, of.per_node, of.nodes, of.sharing});
   }
-  const plan::GroupShape data = plan::ShapeOf(layout_, plan::Group::kDataContext);
-  key.shapes.insert(key.shapes.end(), {data.per_node, data.nodes > 1});  // what reduces gradients beside passes
   return block_store_->prices.Get(key, [&] {
     const costmodel::Costs& costs = CostsNow(scenario, lane.profile);
-    BlockPrices prices{PriceBlocks(shape, costs), {}, {}, costs.HostTimePerStep().value};
-    prices.beside_data = BesideData(shape, prices.layers, costs);
+    BlockPrices prices{PriceBlocks(shape, costs), {}, {}, costs.ContentionOf(), costs.HostTimePerStep().value};
+    prices.compute = ComputeAloneOf(shape, prices.layers);
     for (const bool several : {false, true}) prices.least_work[several] = LeastWork(shape, prices.layers, several);
     return prices;
   });
@@ -159,6 +157,9 @@ Evaluator::Lane& Evaluator::LaneOf(const plan::Scenario& scenario) {
   lane_->cut = lane_->counted = lane_->entered = -1;
   lane_->block = &BlockOf(scenario, key);
   lane_->prices = &PricesOf(scenario, *lane_);
+  costmodel::Contention contention = lane_->prices->contention;
+  costmodel::HoldForData(scenario.cluster, layout_, contention);
+  lane_->beside_data = BesideData(contention, lane_->prices->compute);
   return *lane_;
 }
 
@@ -336,7 +337,7 @@ const AroundTerms& Evaluator::AroundNow() {
   Lane::Around& known = lane_->around[i];
   if (known.cut != lane_->cut) {
     known.cut = lane_->cut;
-    known.terms = TermsAround(shape_.kind, lane_->stages, *step_, lane_->prices->beside_data);
+    known.terms = TermsAround(shape_.kind, lane_->stages, *step_, lane_->beside_data);
   }
   return known.terms;
 }
@@ -345,7 +346,7 @@ Estimate Evaluator::Evaluate() {
   const BlockPrices& prices = *lane_->prices;
   Estimate estimate = step_->barrier
                           ? EstimateStep(lane_->pipeline, AroundNow(), prices.host)
-                          : EstimateStep(lane_->pipeline, lane_->stages, *step_, prices.beside_data, prices.host);
+                          : EstimateStep(lane_->pipeline, lane_->stages, *step_, lane_->beside_data, prices.host);
   estimate.memory = memory_;
   return estimate;
 }

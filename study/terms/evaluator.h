@@ -87,6 +87,7 @@ class Evaluator {
     BlockKey key{};
     Block* block = nullptr;
     const BlockPrices* prices = nullptr;
+    costmodel::Slowdowns beside_data;
     std::array<std::optional<double>, 4> message;       // seconds, by scatter_gather + 2 overlap_pipeline
     std::int64_t cut = -1, counted = -1, entered = -1;  // what stages, activations and pipeline are of
     StageTerms stages;

@@ -78,7 +78,8 @@ struct PricesKey {
 struct BlockPrices {
   std::vector<LayerTerms> layers;
   std::array<double, 2> least_work{};  // of one microbatch, all layers; [0] with one stage, [1] with several
-  costmodel::Slowdowns beside_data;
+  ComputeAlone compute;
+  costmodel::Contention contention;  // of one layout of many: what gradients hold differs
   double host = 0;
 };
 
