@@ -66,11 +66,11 @@ int CalibrateHere(const Asked& asked) {
 
 /// What a table's clock, or another GPU's, makes of the rates that a profile has.
 int PrintRatio(const plan::Gpu& gpu, const std::vector<costmodel::SampleTable>& tables) {
-  constexpr double kLeastFlops = 0.2e12;
+  constexpr Flops kLeast(0.2e12);
   const auto profile = costmodel::ProfileOf(gpu);
-  const costmodel::RateRatio ratio = costmodel::RateRatioOf(tables, gpu, *profile, kLeastFlops);
+  const costmodel::RateRatio ratio = costmodel::RateRatioOf(tables, gpu, *profile, kLeast);
   std::printf("%d products of %s or more run at %s of the rates in profile %s (median; quartiles %s and %s)\n",
-              ratio.products, HumanScaled(kLeastFlops, "FLOP").c_str(), ThreeDigits(ratio.median).c_str(),
+              ratio.products, HumanScaled(kLeast.value, "FLOP").c_str(), ThreeDigits(ratio.median).c_str(),
               profile->name.c_str(), ThreeDigits(ratio.lower).c_str(), ThreeDigits(ratio.upper).c_str());
   return kAnswered;
 }

@@ -101,7 +101,7 @@ void PrintLine(const study::OperationLine& line, const costmodel::Costs& costs, 
 
 /// How much longer compute takes than its ops alone, and why.
 void PrintBeside(const study::Prediction& p, const costmodel::Costs& costs, Sources& sources) {
-  const auto beside = costs.ContentionOf();
+  const auto beside = costs.ContentionOfBuckets();
   const plan::Attribution& a = p.metrics.attribution;
   double alone = 0;
   for (const study::OperationLine& line : p.operations) {

@@ -25,9 +25,10 @@ double Held(const plan::Gpu& gpu, double channels) {
   return all > channels ? all / (all - channels) : 1;
 }
 
-// Of the group of data and context ranks, counted by its stride: a search asks too often for plan::ShapeOf.
-double DataChannels(const plan::Layout& layout, const plan::Node& node) {
-  const int size = layout.dp * layout.cp, stride = layout.tp * (layout.pipeline_innermost_of_data ? layout.pp : 1);
+// Of a group of `size` among the data and context ranks, counted by its stride: a search asks too often for
+// plan::ShapeOf.
+double DataChannels(const plan::Layout& layout, int size, const plan::Node& node) {
+  const int stride = layout.tp * (layout.pipeline_innermost_of_data ? layout.pp : 1);
   const int per_node = std::max(1, layout.gpus_per_node / stride);
   if (size <= per_node) return kChannels;
   return std::clamp(2.0 * per_node * node.nics / node.gpus, 1.0, kChannels);
@@ -84,10 +85,10 @@ LinkPrice OnLink(Bytes bytes, BytesPerSecond bandwidth, Seconds latency) {
 
 }  // namespace
 
-void HoldForData(const plan::Cluster& cluster, const plan::Layout& layout, Contention& contention) {
+void HoldForBuckets(const plan::Cluster& cluster, const plan::Layout& layout, Contention& contention) {
   if (contention.measured) return;
   contention.compute[static_cast<std::size_t>(plan::Stream::kData)] =
-      Held(cluster.node.gpu, DataChannels(layout, cluster.node));
+      Held(cluster.node.gpu, DataChannels(layout, layout.dp * layout.cp, cluster.node));
 }
 
 Costs::Costs(const plan::Cluster& cluster, const plan::Layout& layout, const plan::Strategy& strategy,
@@ -254,13 +255,19 @@ Contention Costs::MadeContention() const {
     contention.compute[at(stream)] = Held(gpu, channels);
     contention.holds_up[at(stream)] = gpu.architecture == "hopper";
   };
-  for (const Stream stream : {Stream::kTensor, Stream::kContext, Stream::kExpert, Stream::kPipeline, Stream::kData})
+  for (const Stream stream : {Stream::kTensor, Stream::kContext, Stream::kExpert, Stream::kPipeline})
     hold(stream, kChannels);
-  HoldForData(cluster_, layout_, contention);
+  hold(Stream::kData, DataChannels(layout_, layout_.Shard(), cluster_.node));
   if (gpu.architecture == "hopper") contention.product = 80.0 / 47;
   const bool asynchronous = strategy_.framework == "fsdp" || strategy_.framework == "fsdp2";
   if (asynchronous) contention.compute[at(Stream::kTensor)] = 1;
   if (asynchronous || strategy_.pipelined_tensor) contention.holds_up[at(Stream::kTensor)] = false;
+  return contention;
+}
+
+Contention Costs::ContentionOfBuckets() const {
+  Contention contention = contention_;
+  HoldForBuckets(cluster_, layout_, contention);
   return contention;
 }
 

@@ -19,8 +19,9 @@
 
 namespace isochrone::costmodel {
 
-/// Gives `contention`, unless it was measured, the multiprocessors that gradients and parameters of this layout hold.
-void HoldForData(const plan::Cluster& cluster, const plan::Layout& layout, Contention& contention);
+/// Gives the data stream of `contention`, unless it was measured, the multiprocessors that buckets of gradients and
+/// parameters hold, which all replicas of this layout reduce and gather.
+void HoldForBuckets(const plan::Cluster& cluster, const plan::Layout& layout, Contention& contention);
 
 /// Prices ops on one GPU of one cluster under one framework. Its constant members are safe to share
 /// among threads.
@@ -65,7 +66,10 @@ class Costs {
   /// Contention::late of each op of a pass; empty where nothing holds products up.
   std::vector<double> LateShares(const std::vector<plan::Op>& ops) const;
   /// What compute and communication cost each other while both run.
+  /// Inside passes, where what the data stream does is the shard group's.
   const Contention& ContentionOf() const { return contention_; }
+  /// Beside passes, where it is buckets.
+  Contention ContentionOfBuckets() const;
   Source ContentionSource() const;
   /// Fixed host time per step: launch of the step, data loading, logging.
   Seconds HostTimePerStep() const;

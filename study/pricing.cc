@@ -172,7 +172,7 @@ Pricing PriceOf(const plan::Plan& plan, const Costs& costs) {
       compute.Add(section.count, ComputeAloneOf(plan.programs[program], pricing.programs[program]));
     }
   }
-  const costmodel::Slowdowns beside = BesideData(costs.ContentionOf(), compute);
+  const costmodel::Slowdowns beside = BesideData(costs.ContentionOfBuckets(), compute);
   pricing.step.compute_slowdown = beside.compute;
   pricing.step.side_slowdown = beside.communication;
   return pricing;

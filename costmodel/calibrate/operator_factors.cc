@@ -33,11 +33,11 @@ SampleTable ReadOperatorFactors(const std::string& path) {
   SampleTable table;
   table.file = path, table.description = "shares of " + std::to_string(static_cast<int>(rate * 1e-12)) + " TFLOP/s";
   for (const std::string& key : factors.Keys()) {
-    plan::Gemm gemm;
-    if (!Read(key, gemm)) factors.At(key).Fail("is no shape of a product", "b=1, m=…, k=…, n=…, layout=TN, …");
-    const double flops = 2.0 * static_cast<double>(gemm.batch) * static_cast<double>(gemm.m) *
-                         static_cast<double>(gemm.k) * static_cast<double>(gemm.n);
-    table.samples.push_back({{gemm}, Seconds(flops / (rate * factors.At(key).Number(1e-6, 2)))});
+    plan::Op op;
+    if (plan::Gemm gemm; Read(key, gemm)) op.kind = gemm;
+    else factors.At(key).Fail("is no shape of a product", "b=1, m=…, k=…, n=…, layout=TN, …");
+    const FlopsPerSecond reached(rate * factors.At(key).Number(1e-6, 2));
+    table.samples.push_back({{op.kind}, plan::MatrixFlopsOf(op, true) / reached});
   }
   return table;
 }

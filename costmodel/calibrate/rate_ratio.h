@@ -13,9 +13,9 @@ struct RateRatio {
   double lower = 0, median = 0, upper = 0;  // quartiles of (time by the profile) / (time in the table)
 };
 
-/// Of products alone in their sample, of `least_flops` or more, so that launch and tails do not count.
+/// Of products alone in their sample, of `least` or more, so that launch and tails do not count.
 /// Throws Error where there is none.
 RateRatio RateRatioOf(const std::vector<SampleTable>& tables, const plan::Gpu& gpu, const EfficiencyProfile& profile,
-                      double least_flops);
+                      Flops least);
 
 }  // namespace isochrone::costmodel

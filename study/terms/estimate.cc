@@ -122,9 +122,9 @@ ScenarioEstimate EstimateOf(const plan::Scenario& s) {
   ActivationBytes(held, stages, plan::MessageBuffers(s).value, activations);
   plan::Plan sample = SampleOf(blocks);
   const StepTerms step = TermsOfStep(s, cut, in_flight, costs, sample);
-  answer.estimate =
-      EstimateStep(answer.pipeline, stages, step, BesideData(costs.ContentionOf(), ComputeAloneOf(blocks, prices)),
-                   costs.HostTimePerStep().value);
+  answer.estimate = EstimateStep(answer.pipeline, stages, step,
+                                 BesideData(costs.ContentionOfBuckets(), ComputeAloneOf(blocks, prices)),
+                                 costs.HostTimePerStep().value);
   answer.estimate.memory = AddState(activations, step, answer.bytes);
   return answer;
 }

@@ -158,7 +158,7 @@ Evaluator::Lane& Evaluator::LaneOf(const plan::Scenario& scenario) {
   lane_->block = &BlockOf(scenario, key);
   lane_->prices = &PricesOf(scenario, *lane_);
   costmodel::Contention contention = lane_->prices->contention;
-  costmodel::HoldForData(scenario.cluster, layout_, contention);
+  costmodel::HoldForBuckets(scenario.cluster, layout_, contention);
   lane_->beside_data = BesideData(contention, lane_->prices->compute);
   return *lane_;
 }

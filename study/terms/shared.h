@@ -79,7 +79,7 @@ struct BlockPrices {
   std::vector<LayerTerms> layers;
   std::array<double, 2> least_work{};  // of one microbatch, all layers; [0] with one stage, [1] with several
   ComputeAlone compute;
-  costmodel::Contention contention;  // of one layout of many: what gradients hold differs
+  costmodel::Contention contention;  // inside passes
   double host = 0;
 };
 

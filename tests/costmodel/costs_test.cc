@@ -189,6 +189,19 @@ TEST_CASE("collectives hold two multiprocessors for each NIC that they use, sixt
   CHECK(on(contention(8, 2), plan::Stream::kCopy) == 1);
 }
 
+TEST_CASE("gathers inside passes hold what their shard group's links need, buckets what all replicas' do", "[costs]") {
+  plan::Layout layout;
+  layout.tp = 4, layout.dp = 4, layout.shard = 2;
+  const plan::Cluster cluster = RoundCluster();
+  const Costs costs(cluster, layout, plan::Strategy{}, IdealProfile(), {});
+  const auto data = static_cast<std::size_t>(plan::Stream::kData);
+  CHECK(costs.ContentionOf().compute[data] == Approx(100.0 / 84));
+  CHECK(costs.ContentionOfBuckets().compute[data] == Approx(100.0 / 96));
+  Contention contention = costs.ContentionOf();
+  HoldForBuckets(cluster, layout, contention);
+  CHECK(contention.compute[data] == costs.ContentionOfBuckets().compute[data]);
+}
+
 TEST_CASE("what a product's late blocks have follows from its tiles, where there are late blocks", "[costs]") {
   plan::Cluster cluster = RoundCluster();
   const GemmPrice price = GemmModel(cluster.node.gpu, IdealGemm(), plan::Dtype::kBf16).Price(Square());

@@ -168,10 +168,10 @@ TEST_CASE("a table that ran at a lower clock stands to a profile as the clocks d
   EfficiencyProfile profile = IdealProfile();
   SampleTable table = Synthetic(profile.gemm.at("bf16"));
   for (Sample& sample : table.samples) sample.time = sample.time / 0.8;
-  const RateRatio ratio = RateRatioOf({table}, RoundGpu(), profile, 1e11);
+  const RateRatio ratio = RateRatioOf({table}, RoundGpu(), profile, isochrone::Flops(1e11));
   CHECK(ratio.median == Approx(0.8));
   CHECK(ratio.lower == Approx(0.8));
   CHECK(ratio.upper == Approx(0.8));
   CHECK(ratio.products < static_cast<int>(table.samples.size()));
-  CHECK_THROWS_AS(RateRatioOf({table}, RoundGpu(), profile, 1e18), Error);
+  CHECK_THROWS_AS(RateRatioOf({table}, RoundGpu(), profile, isochrone::Flops(1e18)), Error);
 }
