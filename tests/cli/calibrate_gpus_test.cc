@@ -1,8 +1,5 @@
 #include "cli/calibrate_gpus.h"
 
-#include <filesystem>
-#include <fstream>
-
 #include <catch2/catch.hpp>
 
 #include "base/error.h"
@@ -12,6 +9,7 @@
 #include "costmodel/gemm.h"
 #include "plan/scenario.h"
 #include "tests/executor/recorded.h"
+#include "tests/folder.h"
 
 // From measuring (on recorded GPUs, whose kernels take what a known curve says) to the profile's file: it must hold
 // that curve.
@@ -73,9 +71,8 @@ TEST_CASE("measured on GPUs whose curves are known, the profile holds them, and 
                      .seconds = [&](const Recorder::Work& work) { return truth.TimeOf(work); },
                      .device = {.name = "NVIDIA A100", .driver = "580.1", .runtime = "CUDA 13.0", .nccl = "2.28.3"}});
   const GpuTimings timings = MeasureRecorded(2, RequestOf(2), recorder);
-  const auto folder = std::filesystem::temp_directory_path() / "isochrone_calibrate_gpus";
-  std::filesystem::create_directories(folder);
-  const std::string out = (folder / "a100.json").string();
+  const tests::Folder folder;
+  const std::string out = folder / "a100.json";
   const cli::GpuCalibrated done = cli::CalibrateFrom(timings, {.gpu = "hardware/a100_sxm_80gb.json",
                                                                .node = "hardware/dgx_a100_80gb.json",
                                                                .out = out,
@@ -98,7 +95,6 @@ TEST_CASE("measured on GPUs whose curves are known, the profile holds them, and 
   CHECK(links.name == "dgx_a100_80gb");
   CHECK_THAT(Print(timings, done), Contains("launch floor: 3.00 us") || Contains("launch floor: 3.00 µs"));
   CHECK_THAT(Print(timings, done), Contains("products take 1.20 times, all-reduces 1.00 times as long"));
-  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("measured slowness beside communication takes the place of the data sheet's", "[cuda]") {

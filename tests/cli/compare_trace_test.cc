@@ -32,7 +32,7 @@ TEST_CASE("a step that PyTorch recorded is printed group by group, largest diffe
 }
 
 TEST_CASE("a compressed recording is refused with what to do", "[traces]") {
-  const Folder folder;
+  const isochrone::tests::Folder folder;
   std::ofstream(folder / "trace.json.gz") << "\x1f\x8b and what follows";
   const Done done = Isochrone(kCompare + (folder / "trace.json.gz"));
   CHECK(done.status == 1);

@@ -2,13 +2,13 @@
 // table of predicted beside measured. Exit 77 where there is no GPU. The server is
 // the catalogue's with such a GPU; name one where none fits.
 #include <cstdio>
-#include <filesystem>
 #include <optional>
 
 #include "base/error.h"
 #include "executor/cuda/run.h"
 #include "plan/build.h"
 #include "tests/cli/gpu_walk.h"
+#include "tests/folder.h"
 
 using namespace isochrone;
 
@@ -34,7 +34,7 @@ int main(int argc, char** argv) try {
     throw Error(device, "is in no server of the catalogue", "gpu_check NODE.json; docs/adding.md has the form");
   std::printf("\n%s, as in %s\n", device.c_str(), node.c_str());
   tests::ComparePredictions(gpus, node, tests::BenchOf(gpus.count), tests::ScenariosFor(gpus.count),
-                            std::filesystem::temp_directory_path().string(), stdout);
+                            tests::Folder().Path(), stdout);
   return wrong == 0 ? 0 : 1;
 } catch (const Error& e) {
   std::fprintf(stderr, "error: %s\n", e.what());

@@ -1,11 +1,10 @@
 #include "tests/cli/gpu_walk.h"
 
-#include <filesystem>
-
 #include <catch2/catch.hpp>
 
 #include "tests/executor/recorded.h"
 #include "tests/executor/tiny.h"
+#include "tests/folder.h"
 
 // What gpu_check does on a machine with GPUs, done on recorded ones: emulated kernels, products and collectives of the
 // host.
@@ -84,13 +83,11 @@ TEST_CASE("gpu_check calibrates, predicts with that profile, runs, and lays both
     s.strategy.tensor = tensor;
     scenarios.push_back(s);
   }
-  const auto folder = std::filesystem::temp_directory_path() / "isochrone_gpu_walk";
-  std::filesystem::create_directories(folder);
+  const tests::Folder folder;
   std::FILE* out = std::tmpfile();
   const auto lines = tests::ComparePredictions(Recorded(2), tests::NodeOf("NVIDIA A100-SXM4-80GB"), FewShapes(2),
-                                               scenarios, folder.string(), out);
+                                               scenarios, folder.Path(), out);
   std::fclose(out);
-  std::filesystem::remove_all(folder);
   REQUIRE(lines.size() == 2);
   for (const auto& line : lines) {
     CHECK(line.predicted_s > 0);

@@ -1,28 +1,18 @@
 #include "cli/nsight.h"
 
 #include <cmath>
-#include <filesystem>
 
 #include <catch2/catch.hpp>
 
 #include "base/error.h"
 #include "reports/sqlite.h"
+#include "tests/folder.h"
 
 using namespace isochrone;
 
-namespace {
-
-struct Folder {
-  Folder() { std::filesystem::create_directories(path); }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::filesystem::path path = std::filesystem::temp_directory_path() / "isochrone_nsight_test";
-};
-
-}  // namespace
-
 TEST_CASE("Nsight's kernels carry names, launches and ranges", "[traces]") {
-  const Folder folder;
-  const std::string path = (folder.path / "report.sqlite").string();
+  const tests::Folder folder;
+  const std::string path = folder / "report.sqlite";
   {
     const reports::Database file(path);
     file.Run("CREATE TABLE StringIds (id INTEGER PRIMARY KEY, value TEXT)");

@@ -1,19 +1,16 @@
 #pragma once
 
-#include <unistd.h>
-
 #include <array>
 #include <catch2/catch.hpp>
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <string>
+
+#include "tests/folder.h"
 
 namespace isochrone::cli {
 
 /// What tests of the program's words share.
-
-namespace fs = std::filesystem;
 
 inline const std::string kScenario = "scenarios/examples/gpt3_on_64_a100.json";
 
@@ -33,14 +30,6 @@ inline Done Isochrone(const std::string& arguments) {
   done.status = WEXITSTATUS(::pclose(pipe));
   return done;
 }
-
-/// A folder that goes with its test.
-struct Folder {
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-  fs::path path = fs::temp_directory_path() / ("isochrone_cli_" + std::to_string(::getpid()));
-  std::string operator/(const char* name) const { return (path / name).string(); }
-};
 
 inline std::string ContentOf(const std::string& path) {
   std::ifstream file(path);

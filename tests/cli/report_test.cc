@@ -20,7 +20,7 @@ TEST_CASE("explain accounts for the whole step and writes each source once") {
 }
 
 TEST_CASE("a scenario becomes every form of a report", "[report]") {
-  const Folder folder;
+  const isochrone::tests::Folder folder;
   for (const char* name : {"a.md", "a.csv", "a.trace.json", "a.speedscope.json"}) {
     const Done done = Isochrone("report " + kScenario + " --out " + (folder / name));
     INFO(done.out);
@@ -33,7 +33,7 @@ TEST_CASE("a scenario becomes every form of a report", "[report]") {
 }
 
 TEST_CASE("a report has the step time that predict prints", "[report]") {
-  const Folder folder;
+  const isochrone::tests::Folder folder;
   const json answer = json::parse(Isochrone("predict " + kScenario + " --json").out);
   std::ofstream(folder / "answer.json") << answer;
   REQUIRE(Isochrone("report " + (folder / "answer.json") + " --out " + (folder / "a.csv")).status == 0);
@@ -45,7 +45,7 @@ TEST_CASE("a report has the step time that predict prints", "[report]") {
 }
 
 TEST_CASE("a report takes what run and compare print", "[report]") {
-  const Folder folder;
+  const isochrone::tests::Folder folder;
   const std::string scenario = "scenarios/examples/byte_gpt_on_8_cpu_ranks.json";
   const json run = json::parse(Isochrone("run " + scenario + " --json").out);
   const json compared = json::parse(Isochrone("compare " + scenario + " --json").out);
@@ -67,7 +67,7 @@ TEST_CASE("a report that cannot be written or read says what would do", "[report
 }
 
 TEST_CASE("the store saves a prediction, lists it and finds that nothing moved", "[store]") {
-  const Folder folder;
+  const isochrone::tests::Folder folder;
   const std::string store = " --store " + (folder / "answers.db");
   REQUIRE(Isochrone("store save " + kScenario + store).status == 0);
   REQUIRE(Isochrone("store save " + kScenario + store).status == 0);
@@ -78,7 +78,7 @@ TEST_CASE("the store saves a prediction, lists it and finds that nothing moved",
 }
 
 TEST_CASE("every verb that answers saves what it answers, whatever it prints", "[store]") {
-  const Folder folder;
+  const isochrone::tests::Folder folder;
   const std::string store = " --store " + (folder / "answers.db");
   const std::string run = "scenarios/examples/byte_gpt_on_8_cpu_ranks.json";
   std::string last;
@@ -110,7 +110,7 @@ TEST_CASE("every verb that answers saves what it answers, whatever it prints", "
 }
 
 TEST_CASE("a report takes answers of the store by their hash", "[store]") {
-  const Folder folder;
+  const isochrone::tests::Folder folder;
   const std::string store = " --store " + (folder / "answers.db");
   const std::string saved = Isochrone("predict " + kScenario + " --json" + store).out;
   const std::string hash = saved.substr(saved.find(" as ", saved.find("saved in ")) + 4, 12);
@@ -128,7 +128,7 @@ TEST_CASE("a parent without a store is refused", "[store]") {
 }
 
 TEST_CASE("the store names the commit that moved a prediction, and a run that became slower is worse", "[store]") {
-  const Folder folder;
+  const isochrone::tests::Folder folder;
   const std::string store = " --store " + (folder / "answers.db");
   const auto save = [&](double step, const char* commit) {
     const json run = {

@@ -37,7 +37,7 @@ Tracks TracksOf(const json& trace) {
 }  // namespace
 
 TEST_CASE("a step's trace has its timeline's spans on one track for each stream, named as Megatron does", "[trace]") {
-  const Folder folder;
+  const isochrone::tests::Folder folder;
   const Done done = Isochrone("predict " + kScenario + " --trace " + (folder / "t.json"));
   INFO(done.out);
   REQUIRE(done.status == 0);
@@ -75,7 +75,7 @@ TEST_CASE("a step's trace has its timeline's spans on one track for each stream,
 }
 
 TEST_CASE("every schedule's step can be traced", "[trace]") {
-  const Folder folder;
+  const isochrone::tests::Folder folder;
   for (const std::string schedule : {"zb_h1", "zb_v", "dualpipe"}) {
     json scenario = json::parse(ContentOf(kScenario));
     scenario.erase("published");

@@ -2,39 +2,32 @@
 
 #include <catch2/catch.hpp>
 
-#include <unistd.h>
-
 #include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "base/error.h"
+#include "tests/folder.h"
 
 using isochrone::Error;
 using namespace isochrone::costmodel;
 namespace plan = isochrone::plan;
+namespace tests = isochrone::tests;
 
 namespace {
 
-std::string Folder() { return std::string(ISO_SOURCE_DIR) + "/scenarios/profiles"; }
+std::string Profiles() { return std::string(ISO_SOURCE_DIR) + "/scenarios/profiles"; }
 
 std::string Text(const std::string& path) {
   std::ifstream file(path);
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-std::string Saved(const std::string& text) {
-  const std::string path =
-      (std::filesystem::temp_directory_path() / ("isochrone_profile_" + std::to_string(::getpid()) + ".json")).string();
-  std::ofstream(path) << text;
-  return path;
-}
-
 }  // namespace
 
 TEST_CASE("every profile of the catalogue is named after its file and says where each curve comes from", "[profile]") {
   int profiles = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(Folder())) {
+  for (const auto& entry : std::filesystem::directory_iterator(Profiles())) {
     if (entry.is_directory()) continue;  // links/: collective_profile.h
     INFO(entry.path());
     const EfficiencyProfile profile = ReadProfile(entry.path().string());
@@ -49,14 +42,16 @@ TEST_CASE("every profile of the catalogue is named after its file and says where
 }
 
 TEST_CASE("a profile reads back as it was printed", "[profile]") {
-  const std::string first = Print(ReadProfile(Folder() + "/a100_sxm_80gb.json"));
-  CHECK(Print(ReadProfile(Saved(first))) == first);
+  const std::string first = Print(ReadProfile(Profiles() + "/a100_sxm_80gb.json"));
+  const tests::Folder folder;
+  CHECK(Print(ReadProfile(folder.Write("p.json", first))) == first);
 }
 
 TEST_CASE("a profile with a misspelt constant is refused", "[profile]") {
-  std::string text = Text(Folder() + "/a100_sxm_80gb.json");
+  std::string text = Text(Profiles() + "/a100_sxm_80gb.json");
   text.replace(text.find("sharpness"), 9, "sharpnes");
-  const std::string path = Saved(text);
+  const tests::Folder folder;
+  const std::string path = folder.Write("p.json", text);
   REQUIRE_THROWS_AS(ReadProfile(path), Error);
   try {
     ReadProfile(path);
@@ -76,7 +71,7 @@ TEST_CASE("a format that the hardware lacks runs at the next wider one's rate", 
 }
 
 TEST_CASE("a format without a curve borrows one and says so; fp16 and bf16 are one", "[profile]") {
-  const EfficiencyProfile profile = ReadProfile(Folder() + "/a100_sxm_80gb.json");
+  const EfficiencyProfile profile = ReadProfile(Profiles() + "/a100_sxm_80gb.json");
   CHECK(SourceOf(profile, plan::Dtype::kFp16).measured);
   CHECK_FALSE(SourceOf(profile, plan::Dtype::kTf32).measured);
   CHECK(SourceOf(profile, plan::Dtype::kTf32).text.find("tf32 not measured: data sheet times the fractions of bf16") ==

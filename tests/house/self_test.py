@@ -98,6 +98,8 @@ def words(root):
                        ("https://registr" "y.npmjs.org/x\n", "registry"), ("http://localhos" "t:80/\n", "private network")]:
         write(root, {"docs/b.md": text})
         expect(f"a word of the workplace is found ({said})", run([HOUSE / "words.py", root]), 1, said)
+    write(root, {"docs/b.md": "", "tests/folder.h": "temp_directory_path()\n", "tests/a_test.cc": "\ntemp_directory_path()\n"})
+    expect("a test's file in a shared place is found", run([HOUSE / "words.py", root]), 1, "tests/a_test.cc:2")
 
 
 def formatting(root):

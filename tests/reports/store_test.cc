@@ -1,6 +1,5 @@
 #include "reports/store.h"
 
-#include <unistd.h>
 #include <catch2/catch.hpp>
 
 #include <cstdio>
@@ -11,19 +10,12 @@
 #include "base/error.h"
 #include "reports/digest.h"
 #include "reports/history.h"
+#include "tests/folder.h"
 
 using nlohmann::json;
 using namespace isochrone::reports;
 
 namespace {
-
-/// A path in the system's folder for such things, gone at the end.
-struct TemporaryFile {
-  TemporaryFile() { std::filesystem::remove(path); }
-  ~TemporaryFile() { std::filesystem::remove(path); }
-  std::string path =
-      (std::filesystem::temp_directory_path() / ("isochrone_store_" + std::to_string(::getpid()))).string();
-};
 
 Input Score(double predicted, double mape, const std::string& commit) {
   json rows = json::array();
@@ -53,8 +45,8 @@ TEST_CASE("SHA-256 is that of FIPS 180-4", "[store]") {
 }
 
 TEST_CASE("what is saved reads back, with its provenance", "[store]") {
-  TemporaryFile file;
-  Store store(file.path);
+  const isochrone::tests::Folder folder;
+  Store store(folder / "s.db");
   const Input input = Prediction(1.5);
   const Entry entry = store.Save(input);
   CHECK(entry.kind == "prediction");
@@ -64,8 +56,8 @@ TEST_CASE("what is saved reads back, with its provenance", "[store]") {
 }
 
 TEST_CASE("the same answer from two commits is one object with two entries", "[store]") {
-  TemporaryFile file;
-  Store store(file.path);
+  const isochrone::tests::Folder folder;
+  Store store(folder / "s.db");
   const Entry first = store.Save(Score(1.0, 5, "c1")), second = store.Save(Score(1.0, 5, "c2"));
   CHECK(first.hash == second.hash);
   CHECK(first.id != second.id);
@@ -75,8 +67,8 @@ TEST_CASE("the same answer from two commits is one object with two entries", "[s
 }
 
 TEST_CASE("a later answer is kept as its difference, and a chain of them reads back", "[store]") {
-  TemporaryFile file;
-  Store store(file.path);
+  const isochrone::tests::Folder folder;
+  Store store(folder / "s.db");
   std::vector<std::pair<std::string, json>> saved;
   for (int i = 0; i < 40; ++i) {
     const Input input = Score(1.0 + 0.01 * i, 5, "c" + std::to_string(i));
@@ -89,8 +81,8 @@ TEST_CASE("a later answer is kept as its difference, and a chain of them reads b
 }
 
 TEST_CASE("the scenario and the profile are parents, and so is what the caller names", "[store]") {
-  TemporaryFile file;
-  Store store(file.path);
+  const isochrone::tests::Folder folder;
+  Store store(folder / "s.db");
   const Entry prediction = store.Save(Prediction(1.5));
   std::vector<std::string> kinds;
   for (const auto& parent : store.ParentsOf(prediction.hash)) kinds.push_back(parent.kind);
@@ -102,8 +94,8 @@ TEST_CASE("the scenario and the profile are parents, and so is what the caller n
 }
 
 TEST_CASE("a regression names the commit and the rows that it moved", "[history]") {
-  TemporaryFile file;
-  Store store(file.path);
+  const isochrone::tests::Folder folder;
+  Store store(folder / "s.db");
   store.Save(Score(1.0, 5, "aaaa"));
   store.Save(Score(1.0, 5, "bbbb"));
   store.Save(Score(1.5, 6.25, "cccc"));
@@ -121,8 +113,8 @@ TEST_CASE("a regression names the commit and the rows that it moved", "[history]
 }
 
 TEST_CASE("an improvement is a movement and no regression", "[history]") {
-  TemporaryFile file;
-  Store store(file.path);
+  const isochrone::tests::Folder folder;
+  Store store(folder / "s.db");
   store.Save(Score(1.0, 5, "a"));
   store.Save(Score(1.5, 4, "b"));
   REQUIRE(Movements(store).size() == 1);
@@ -146,13 +138,14 @@ TEST_CASE("numbers within the tolerance are equal", "[history]") {
 }
 
 TEST_CASE("a store that is none, a hash that is none and a damaged object are named", "[store]") {
-  TemporaryFile file;
-  std::ofstream(file.path) << "this is no database, and it is long enough to be read as one: " << std::string(200, 'x');
-  CHECK_THROWS_AS(Store(file.path), isochrone::Error);
-  std::filesystem::remove(file.path);
-  Store store(file.path);
+  const isochrone::tests::Folder folder;
+  std::ofstream(folder / "s.db") << "this is no database, and it is long enough to be read as one: "
+                                 << std::string(200, 'x');
+  CHECK_THROWS_AS(Store(folder / "s.db"), isochrone::Error);
+  std::filesystem::remove(folder / "s.db");
+  Store store(folder / "s.db");
   CHECK_THROWS_AS(store.Read("abc"), isochrone::Error);
   const Entry entry = store.Save({"n", R"({"kind":"network","load":1})"});
-  Database(file.path).Run("UPDATE objects SET body = '{\"kind\":\"network\",\"load\":2}'");
+  Database(folder / "s.db").Run("UPDATE objects SET body = '{\"kind\":\"network\",\"load\":2}'");
   CHECK_THROWS_WITH(store.Read(entry.hash), Catch::Contains("is damaged"));
 }

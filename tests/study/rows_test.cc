@@ -1,12 +1,9 @@
 #include "study/rows.h"
 
-#include <unistd.h>
-#include <filesystem>
-#include <fstream>
-
 #include <catch2/catch.hpp>
 
 #include "base/error.h"
+#include "tests/folder.h"
 
 using namespace isochrone;
 using study::Row;
@@ -36,16 +33,8 @@ std::string With(std::string text, const std::string& from, const std::string& t
 }
 
 std::vector<Row> Read(const std::string& text) {
-  const auto path = std::filesystem::temp_directory_path() / ("isochrone_rows_" + std::to_string(::getpid()) + ".json");
-  std::ofstream(path) << text;
-  try {
-    auto rows = study::ReadRows(path.string());
-    std::filesystem::remove(path);
-    return rows;
-  } catch (...) {
-    std::filesystem::remove(path);
-    throw;
-  }
+  const tests::Folder folder;
+  return study::ReadRows(folder.Write("rows.json", text));
 }
 Row ReadOne(const std::string& text) { return Read("[" + text + "]").at(0); }
 

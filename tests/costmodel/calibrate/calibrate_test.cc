@@ -3,8 +3,6 @@
 #include <catch2/catch.hpp>
 
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -13,6 +11,7 @@
 #include "costmodel/calibrate/rate_ratio.h"
 #include "costmodel/gemm.h"
 #include "tests/costmodel/round_gpu.h"
+#include "tests/folder.h"
 
 using namespace isochrone::costmodel;
 using isochrone::BytesPerSecond;
@@ -22,13 +21,15 @@ namespace plan = isochrone::plan;
 
 namespace {
 
-std::string Saved(const std::string& name, const std::string& text) {
-  const auto path = std::filesystem::temp_directory_path() / name;
-  std::ofstream(path) << text;
-  return path.string();
+/// Reads `text` as a table of that name, which may say what is in it.
+SampleTable Table(const std::string& name, const std::string& text) {
+  const isochrone::tests::Folder folder;
+  return ReadSamples(folder.Write(name, text));
 }
 
-std::string MessageOf(const std::string& path) {
+std::string MessageOf(const std::string& name, const std::string& text) {
+  const isochrone::tests::Folder folder;
+  const std::string path = folder.Write(name, text);
   try {
     ReadSamples(path);
   } catch (const Error& e) {
@@ -100,10 +101,10 @@ TEST_CASE("calibration recovers the curve that made the measurements", "[calibra
 }
 
 TEST_CASE("the four forms of measurement read as the ops that they timed", "[calibrate]") {
-  const SampleTable products = ReadSamples(Saved("isochrone_products.csv",
-                                                 "device,gemm_dtype,m,n,k,latency,power\n"
-                                                 "A GPU,bfloat16,8,16,32,0.5,1\n"
-                                                 "A GPU,int3,8,16,32,0.5,1\n"));
+  const SampleTable products = Table("products.csv",
+                                     "device,gemm_dtype,m,n,k,latency,power\n"
+                                     "A GPU,bfloat16,8,16,32,0.5,1\n"
+                                     "A GPU,int3,8,16,32,0.5,1\n");
   REQUIRE(products.samples.size() == 1);
   CHECK(products.description == "A GPU");
   const auto& gemm = std::get<plan::Gemm>(products.samples[0].ops.at(0));
@@ -112,20 +113,20 @@ TEST_CASE("the four forms of measurement read as the ops that they timed", "[cal
   CHECK(gemm.k == 32);
   CHECK(products.samples[0].time.value == Approx(5e-4));
 
-  const SampleTable batched = ReadSamples(Saved("isochrone_bmm_fp16.csv",
-                                                "mp,b,h,l,dim,F_dur(us),B_dur(us)\n"
-                                                "2,4,16,1024,2048,100,250\n"));
+  const SampleTable batched = Table("bmm_fp16.csv",
+                                    "mp,b,h,l,dim,F_dur(us),B_dur(us)\n"
+                                    "2,4,16,1024,2048,100,250\n");
   REQUIRE(batched.samples.size() == 2);
   CHECK(std::get<plan::Gemm>(batched.samples[0].ops.at(0)).batch == 32);
   CHECK(std::get<plan::Gemm>(batched.samples[0].ops.at(0)).n == 128);
   CHECK(batched.samples[1].ops.size() == 2);  // both gradients
   CHECK(batched.samples[1].time.value == Approx(250e-6));
 
-  const SampleTable own = ReadSamples(Saved(
-      "isochrone_own.csv",
-      "# machine: a box\n# command: bench\n"
-      "op,pass,dtype,batch,m,n,k,heads,kv_heads,queries,keys,head_dim,causal,bytes,seconds\n"
-      "attention,backward,bf16,2,,,,8,4,1024,1024,128,1,,0.001\nelementwise,forward,bf16,,,,,,,,,,,1000,0.002\n"));
+  const SampleTable own =
+      Table("own.csv",
+            "# machine: a box\n# command: bench\n"
+            "op,pass,dtype,batch,m,n,k,heads,kv_heads,queries,keys,head_dim,causal,bytes,seconds\n"
+            "attention,backward,bf16,2,,,,8,4,1024,1024,128,1,,0.001\nelementwise,forward,bf16,,,,,,,,,,,1000,0.002\n");
   REQUIRE(own.samples.size() == 2);
   CHECK(own.description == "machine: a box; command: bench");
   CHECK(std::get<plan::Attention>(own.samples[0].ops.at(0)).pass == plan::Pass::kBackward);
@@ -133,18 +134,18 @@ TEST_CASE("the four forms of measurement read as the ops that they timed", "[cal
 }
 
 TEST_CASE("a damaged table is refused by file, line and column", "[calibrate]") {
-  CHECK(MessageOf(Saved("isochrone_bad.csv", "device,gemm_dtype,m,n,k,latency\nA,bf16,8,x,32,0.5\n")) ==
+  CHECK(MessageOf("bad.csv", "device,gemm_dtype,m,n,k,latency\nA,bf16,8,x,32,0.5\n") ==
         ":2: n = \"x\"\n  is no number that would do\n  give a number of at least 1.000000");
-  CHECK(MessageOf(Saved("isochrone_bad.csv", "device,gemm_dtype,m,n,k,latency\nA,bf16,8\n")) ==
+  CHECK(MessageOf("bad.csv", "device,gemm_dtype,m,n,k,latency\nA,bf16,8\n") ==
         ":2\n  has 3 cells\n  give 6, one per column of the header");
-  CHECK(MessageOf(Saved("isochrone_bad.csv", "a,b\n1,2\n")).find("has columns of no known form") != std::string::npos);
+  CHECK(MessageOf("bad.csv", "a,b\n1,2\n").find("has columns of no known form") != std::string::npos);
 }
 
 TEST_CASE("a table of operators gives each product the time that its share of the data sheet says", "[calibrate]") {
   const std::string text = R"({"accelerator": {"op": {"matmul": {"tflops": 100, "accurate_efficient_factor": {
     "b=1, m=4096, k=8192, n=10240, layout=TN, accumulate=False, out_dtype=bf16": 0.5,
     "b=2, m=10240, k=4096, n=8192, layout=NT, accumulate=True, out_dtype=fp32": 0.25}}}}})";
-  const SampleTable table = ReadSamples(Saved("factors.json", text));
+  const SampleTable table = Table("factors.json", text);
   REQUIRE(table.samples.size() == 2);
   const auto& forward = std::get<plan::Gemm>(table.samples[0].ops.front());
   CHECK(forward.m == 4096);
@@ -161,7 +162,7 @@ TEST_CASE("a table of operators gives each product the time that its share of th
   CHECK(table.samples[1].time.value == Approx(4.0 * 4096 * 8192 * 10240 / 25e12));
   const std::string odd =
       R"({"accelerator": {"op": {"matmul": {"tflops": 100, "accurate_efficient_factor": {"m=1": 0.5}}}}})";
-  CHECK(MessageOf(Saved("odd.json", odd)).find("m=1") != std::string::npos);
+  CHECK(MessageOf("odd.json", odd).find("m=1") != std::string::npos);
 }
 
 TEST_CASE("a table that ran at a lower clock stands to a profile as the clocks do", "[calibrate]") {

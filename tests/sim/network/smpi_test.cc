@@ -2,18 +2,17 @@
 #include <catch2/catch.hpp>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 
 #include "plan/collectives/algorithms.h"
 #include "sim/network/collective_graph.h"
 #include "sim/network/engines.h"
+#include "tests/folder.h"
 #include "tests/sim/network/clusters.h"
 
 using namespace isochrone;
 using namespace isochrone::sim::network;
 namespace c = isochrone::plan::collectives;
-namespace fs = std::filesystem;
 
 namespace {
 
@@ -56,12 +55,10 @@ std::string OutputOf(const std::string& command) {
 /// A folder with the compiled program; gone at the end.
 class Smpi {
  public:
-  Smpi() : folder_(fs::temp_directory_path() / ("isochrone_smpi_" + std::to_string(std::rand()))) {
-    fs::create_directory(folder_);
-    std::ofstream(folder_ / "program.c") << kProgram;
-    OutputOf("cd " + folder_.string() + " && smpicc -O1 program.c -o program");
+  Smpi() {
+    folder_.Write("program.c", kProgram);
+    OutputOf("cd " + folder_.Path() + " && smpicc -O1 program.c -o program");
   }
-  ~Smpi() { fs::remove_all(folder_); }
 
   /// Seconds of a collective over `ranks` hosts of Crossbar(ranks).
   double Time(int ranks, const std::string& what, const std::string& algorithm, int bytes) const {
@@ -73,7 +70,7 @@ class Smpi {
     for (int r = 0; r < ranks; ++r) hosts << "h" << r << "\n";
     hosts.close();
     const std::string output =
-        OutputOf("cd " + folder_.string() + " && smpirun -np " + std::to_string(ranks) +
+        OutputOf("cd " + folder_.Path() + " && smpirun -np " + std::to_string(ranks) +
                  " -platform platform.xml -hostfile hosts --cfg=network/model:CM02 --cfg=network/crosstraffic:0"
                  " --cfg=network/TCP-gamma:0 --cfg=smpi/simulate-computation:no --cfg=smpi/send-is-detached-thresh:0 "
                  "--cfg=smpi/" +
@@ -85,7 +82,7 @@ class Smpi {
   }
 
  private:
-  fs::path folder_;
+  const tests::Folder folder_;
 };
 
 double Ours(const c::StepList& list, double size) {

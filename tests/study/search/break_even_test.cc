@@ -27,22 +27,22 @@ std::string ChoiceAt(const std::string& path, const std::string& key, double val
 std::vector<BreakEven> PointsOf(const std::string& text) {
   const SpaceFile file;
   const Space space = file.Read(text);
-  const BreakEvens found = BreakEvensOf(space, file.path.string(), 1, kGoOn);
+  const BreakEvens found = BreakEvensOf(space, file.path, 1, kGoOn);
   const std::string key = space.base_keys.front();
   double last = found.least;
-  std::string choice = ChoiceAt(file.path.string(), key, found.least);
+  std::string choice = ChoiceAt(file.path, key, found.least);
   for (const BreakEven& point : found.points) {
     INFO(key << " from " << point.below << " to " << point.above);
     CHECK(point.below >= last);
     CHECK(point.below < point.above);
     CHECK(point.best_below.Choice() == choice);
-    CHECK(ChoiceAt(file.path.string(), key, point.below) == point.best_below.Choice());
-    CHECK(ChoiceAt(file.path.string(), key, point.above) == point.best_above.Choice());
+    CHECK(ChoiceAt(file.path, key, point.below) == point.best_below.Choice());
+    CHECK(ChoiceAt(file.path, key, point.above) == point.best_above.Choice());
     CHECK(point.best_below.Choice() != point.best_above.Choice());
     last = point.above;
     choice = point.best_above.Choice();
   }
-  CHECK(choice == ChoiceAt(file.path.string(), key, found.most));
+  CHECK(choice == ChoiceAt(file.path, key, found.most));
   return found.points;
 }
 
@@ -74,7 +74,7 @@ TEST_CASE("a batch and a sequence length change in steps of what divides the lis
 
 TEST_CASE("a sweep that lists no figure, or two, has no break-even, and the message says what would", "[search]") {
   const SpaceFile file;
-  const auto ask = [&](const std::string& text) { BreakEvensOf(file.Read(text), file.path.string(), 1, kGoOn); };
+  const auto ask = [&](const std::string& text) { BreakEvensOf(file.Read(text), file.path, 1, kGoOn); };
   const std::string one =
       "does not list exactly one figure of model, cluster or batch\n"
       "  give one a list or a range, say batch/sequences, for --break-even";

@@ -1,10 +1,8 @@
 #include <catch2/catch.hpp>
 
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <csignal>
-#include <filesystem>
 #include <fstream>
 #include <random>
 #include <set>
@@ -15,23 +13,10 @@
 #include "plan/schedule.h"
 #include "study/search/result_file.h"
 #include "study/search/sweep.h"
+#include "tests/folder.h"
 
 namespace isochrone::study {
 namespace {
-
-namespace fs = std::filesystem;
-
-/// A folder that goes with its test.
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("isochrone_sweep_" + std::to_string(::getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-  std::string File(const std::string& name, const std::string& text = "") const {
-    const std::string file = (path / name).string();
-    if (!text.empty()) std::ofstream(file) << text;
-    return file;
-  }
-};
 
 std::string TextOf(const std::string& file) {
   std::ostringstream out;
@@ -61,8 +46,8 @@ SweepResult ResultOf(const Space& space, bool prune, int jobs = 1) {
 }  // namespace
 
 TEST_CASE("what a sweep remembers gives the numbers of a scenario built from nothing, bit for bit", "[search]") {
-  const Folder folder;
-  const Space space = ReadSpace(folder.File("s.json", SweepText(kWide, 2, 64)));
+  const tests::Folder folder;
+  const Space space = ReadSpace(folder.Write("s.json", SweepText(kWide, 2, 64)));
   std::mt19937 random(3);
   std::vector<Candidate> some;
   SweepOptions options;
@@ -84,8 +69,8 @@ TEST_CASE("what a sweep remembers gives the numbers of a scenario built from not
 }
 
 TEST_CASE("a combination that a sweep passes over is illegal or repeats another", "[search]") {
-  const Folder folder;
-  const Space space = ReadSpace(folder.File(
+  const tests::Folder folder;
+  const Space space = ReadSpace(folder.Write(
       "s.json",
       SweepText(
           R"({"tensor": "search", "pipeline": [1, 2, 4], "schedule": ["1f1b", "interleaved_1f1b"], "chunks_per_rank": [1, 2],
@@ -124,12 +109,12 @@ TEST_CASE("a combination that a sweep passes over is illegal or repeats another"
 }
 
 TEST_CASE("every combination that a sweep prices is one that a scenario may ask for", "[search]") {
-  const Folder folder;
+  const tests::Folder folder;
   const Space space =
-      ReadSpace(folder.File("s.json", SweepText(R"({"pipeline": [1, 2, 4], "schedule": ["1f1b", "zb_v", "dualpipe"],
+      ReadSpace(folder.Write("s.json", SweepText(R"({"pipeline": [1, 2, 4], "schedule": ["1f1b", "zb_v", "dualpipe"],
           "chunks_per_rank": [1, 2, 3], "optimizer": ["adam", "galore_adam"], "galore_rank": [64],
           "optimizer_sharding": ["zero1", "none"], "offload_gradients": ["none", "host"]})",
-                                                1, 16)));
+                                                 1, 16)));
   SweepOptions options;
   int projected = 0;
   options.each = [&](std::int64_t, const std::vector<Candidate>& rows) {
@@ -145,7 +130,7 @@ TEST_CASE("every combination that a sweep prices is one that a scenario may ask 
 }
 
 TEST_CASE("a pruned search returns the best of the whole space", "[search]") {
-  const Folder folder;
+  const tests::Folder folder;
   std::mt19937 random(5);
   const std::string some[] = {R"(["1f1b"])", R"(["1f1b", "interleaved_1f1b"])", R"(["gpipe", "zb_h1", "zb_v"])",
                               R"(["dualpipe", "v_half", "1f1b"])"};
@@ -155,8 +140,8 @@ TEST_CASE("a pruned search returns the best of the whole space", "[search]") {
         R"(, "recompute": ["none", "full"], "optimizer_sharding": ["none", "zero1"]})";
     const int best = 1 + static_cast<int>(random() % 5);
     const Space space =
-        ReadSpace(folder.File("s.json", SweepText(strategy, 1 << random() % 3, 8 << random() % 5,
-                                                  R"(, "sweep": {"best": )" + std::to_string(best) + "}")));
+        ReadSpace(folder.Write("s.json", SweepText(strategy, 1 << random() % 3, 8 << random() % 5,
+                                                   R"(, "sweep": {"best": )" + std::to_string(best) + "}")));
     const SweepResult whole = ResultOf(space, false), pruned = ResultOf(space, true),
                       threads = ResultOf(space, true, 2);
     CHECK(whole.legal == pruned.legal);
@@ -171,8 +156,8 @@ TEST_CASE("a pruned search returns the best of the whole space", "[search]") {
 }
 
 TEST_CASE("no configuration is better than one of the Pareto front in everything", "[search]") {
-  const Folder folder;
-  const Space space = ReadSpace(folder.File(
+  const tests::Folder folder;
+  const Space space = ReadSpace(folder.Write(
       "s.json",
       SweepText(
           R"({"tensor": "search", "pipeline": "search", "recompute": "search", "optimizer_sharding": ["none", "zero1"]})",
@@ -190,9 +175,9 @@ TEST_CASE("no configuration is better than one of the Pareto front in everything
 }
 
 TEST_CASE("a result file that was cut anywhere is the same after it went on", "[search]") {
-  const Folder folder;
-  const Space space = ReadSpace(
-      folder.File("s.json", SweepText(R"({"tensor": "search", "pipeline": [1, 2, 4], "recompute": "search"})", 1, 32)));
+  const tests::Folder folder;
+  const Space space = ReadSpace(folder.Write(
+      "s.json", SweepText(R"({"tensor": "search", "pipeline": [1, 2, 4], "recompute": "search"})", 1, 32)));
   const auto go_on = [&](const std::string& path, bool resume) {
     ResultFile file(space, path, 1, 1, resume);
     SweepOptions options;
@@ -202,13 +187,13 @@ TEST_CASE("a result file that was cut anywhere is the same after it went on", "[
     file.Complete();
   };
   for (const char* name : {"whole.jsonl", "whole.csv"}) {
-    const std::string whole = folder.File(name);
+    const std::string whole = folder / name;
     go_on(whole, false);
     const std::string text = TextOf(whole);
     REQUIRE(text.size() > 2'000);
     std::mt19937 random(9);
     for (int i = 0; i < 20; ++i) {
-      const std::string cut = folder.File(std::string("cut_") + name);
+      const std::string cut = folder / (std::string("cut_") + name);
       std::ofstream(cut, std::ios::binary) << text.substr(0, random() % text.size());
       go_on(cut, true);
       CHECK(TextOf(cut) == text);
@@ -217,9 +202,9 @@ TEST_CASE("a result file that was cut anywhere is the same after it went on", "[
 }
 
 TEST_CASE("shards join into the file of the whole, and a missing one is named", "[search]") {
-  const Folder folder;
+  const tests::Folder folder;
   const Space space = ReadSpace(
-      folder.File("s.json", SweepText(R"({"tensor": "search", "pipeline": [1, 2], "recompute": "search"})", 1, 16)));
+      folder.Write("s.json", SweepText(R"({"tensor": "search", "pipeline": [1, 2], "recompute": "search"})", 1, 16)));
   const auto run = [&](const std::string& path, int shard, int shards) {
     ResultFile file(space, path, shard, shards, false);
     SweepOptions options;
@@ -230,18 +215,18 @@ TEST_CASE("shards join into the file of the whole, and a missing one is named", 
     file.Complete();
     return path;
   };
-  const std::string whole = run(folder.File("whole.jsonl"), 1, 1);
-  const std::string a = run(folder.File("a.jsonl"), 1, 2), b = run(folder.File("b.jsonl"), 2, 2);
-  MergeResults(space, {b, a}, folder.File("joined.jsonl"));
-  CHECK(TextOf(folder.File("joined.jsonl")) == TextOf(whole));
-  CHECK_THROWS_WITH(MergeResults(space, {a}, folder.File("x.jsonl")), Catch::Contains("no shard of 1"));
-  CHECK_THROWS_WITH(MergeResults(space, {a, a}, folder.File("y.jsonl")), Catch::Contains("another file is too"));
+  const std::string whole = run(folder / "whole.jsonl", 1, 1);
+  const std::string a = run(folder / "a.jsonl", 1, 2), b = run(folder / "b.jsonl", 2, 2);
+  MergeResults(space, {b, a}, folder / "joined.jsonl");
+  CHECK(TextOf(folder / "joined.jsonl") == TextOf(whole));
+  CHECK_THROWS_WITH(MergeResults(space, {a}, folder / "x.jsonl"), Catch::Contains("no shard of 1"));
+  CHECK_THROWS_WITH(MergeResults(space, {a, a}, folder / "y.jsonl"), Catch::Contains("another file is too"));
 }
 
 TEST_CASE("a damaged line, another sweep's file and a full disk are errors that leave results alone", "[search]") {
-  const Folder folder;
-  const Space space = ReadSpace(folder.File("s.json", SweepText(R"({"tensor": [1, 2]})", 1, 16)));
-  const std::string path = folder.File("r.jsonl");
+  const tests::Folder folder;
+  const Space space = ReadSpace(folder.Write("s.json", SweepText(R"({"tensor": [1, 2]})", 1, 16)));
+  const std::string path = folder / "r.jsonl";
   { ResultFile file(space, path, 1, 1, false); }
   CHECK_THROWS_WITH(ResultFile(space, path, 1, 1, false), Catch::Contains("exists already"));
   CHECK_THROWS_WITH(ResultFile(space, path, 2, 3, true), Catch::Contains("another sweep"));
@@ -250,15 +235,14 @@ TEST_CASE("a damaged line, another sweep's file and a full disk are errors that 
   CHECK_THROWS_WITH(ResultFile(space, path, 1, 1, true), Catch::Contains("line 2") && Catch::Contains("is damaged"));
   CHECK(TextOf(path) == before);
   CHECK_THROWS_WITH(ResultFile(space, "/dev/full", 1, 1, true), Catch::Contains("is not a file"));
-  CHECK_THROWS_WITH(ResultFile(space, folder.File("absent/r.jsonl"), 1, 1, false),
-                    Catch::Contains("cannot be written"));
+  CHECK_THROWS_WITH(ResultFile(space, folder / "absent/r.jsonl", 1, 1, false), Catch::Contains("cannot be written"));
 
   // A disk that takes no more than this.
   std::signal(SIGXFSZ, SIG_IGN);
   rlimit limit{};
   getrlimit(RLIMIT_FSIZE, &limit);
   const rlimit small{4096, limit.rlim_max};
-  const std::string full = folder.File("full.jsonl");
+  const std::string full = folder / "full.jsonl";
   {
     ResultFile file(space, full, 1, 1, false);
     setrlimit(RLIMIT_FSIZE, &small);

@@ -1,6 +1,5 @@
 #include "study/traces/kernel_map.h"
 
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -8,25 +7,12 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "tests/folder.h"
 
 using namespace isochrone;
 using namespace isochrone::study;
 
 namespace {
-
-/// A file that goes when the test ends.
-class Written {
- public:
-  Written(const std::string& name, const std::string& text)
-      : path_(std::filesystem::temp_directory_path() / ("isochrone_traces_" + name)) {
-    std::ofstream(path_) << text;
-  }
-  ~Written() { std::filesystem::remove(path_); }
-  std::string path() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 // Two steps of 100 us after one to skip. Forward and backward run the same GEMM kernel, launched inside an operator and
 // inside an autograd node of another thread; kernels of the second step start after its range has ended, but were
@@ -70,11 +56,11 @@ std::string Print(const TraceComparison& c) {
 }
 
 std::string Compared(const std::string& trace, const std::string& map) {
-  const Written map_file("map.json", map);
-  const Written trace_file("trace", trace);
-  const KernelTrace read = trace[0] == '{' ? ReadKineto(trace_file.path()) : ReadKernelTable(trace_file.path());
+  const tests::Folder folder;
+  const std::string map_file = folder.Write("map.json", map), trace_file = folder.Write("trace", trace);
+  const KernelTrace read = trace[0] == '{' ? ReadKineto(trace_file) : ReadKernelTable(trace_file);
   return Print(CompareTrace(
-      read, ReadKernelMap(map_file.path()),
+      read, ReadKernelMap(map_file),
       {{"transformer fc1 forward", 20e-6}, {"transformer fc1 backward", 40e-6}, {"step optimizer backward", 9e-6}}));
 }
 
@@ -144,6 +130,7 @@ TEST_CASE("the map in docs/traces.md is one", "[traces]") {
   std::ifstream file(std::string(ISO_SOURCE_DIR) + "/docs/traces.md");
   const std::string page((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   const std::size_t start = page.find("```json\n") + 8;
-  const Written map("docs.json", page.substr(start, page.find("```", start) - start));
-  CHECK(ReadKernelMap(map.path()).groups.size() == 8);
+  const tests::Folder folder;
+  const std::string map = folder.Write("docs.json", page.substr(start, page.find("```", start) - start));
+  CHECK(ReadKernelMap(map).groups.size() == 8);
 }
