@@ -3,6 +3,7 @@
 #include <numeric>
 #include <utility>
 
+#include "plan/parameters.h"
 #include "plan/scenario_check.h"
 
 namespace isochrone::plan {
@@ -45,9 +46,8 @@ void CheckTensor(const Scenario& s, const Faults& faults) {
   for (const Dimension& d : dimensions) {
     if (d.Cuts(tensor)) continue;
     const bool vocabulary = d.name == "vocabulary";
-    const std::int64_t unit = 128 * tensor;
     const std::string pad =
-        vocabulary ? ", or pad vocabulary to " + Text((d.size + unit - 1) / unit * unit) + " as Megatron-LM does" : "";
+        vocabulary ? ", or pad vocabulary to " + Text(MegatronVocabulary(d.size, tensor)) + " as Megatron-LM does" : "";
     faults.Strategy("tensor", "must divide " + d.name + " = " + Text(d.size) + faults.OfModel(),
                     "try " + Legal(tensor, domain, legal) + " (a node has " + Text(domain) + " GPUs)" + pad);
   }

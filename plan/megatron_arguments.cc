@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "plan/parameters.h"
 #include "plan/readers.h"
 
 namespace isochrone::plan {
@@ -115,9 +116,8 @@ std::int64_t Vocabulary(Arguments& a) {
   if (a.Has("padded-vocab-size")) return a.Whole("padded-vocab-size");
   const bool gpt2 = a.Has("tokenizer-type") && a.Word("tokenizer-type") == "GPT2BPETokenizer";
   const std::int64_t tokens = !a.Has("vocab-size") && gpt2 ? 50257 : a.Whole("vocab-size");
-  const std::int64_t unit = std::max<std::int64_t>(1, a.WholeOr("make-vocab-size-divisible-by", 128)) *
-                            std::max<std::int64_t>(1, a.WholeOr("tensor-model-parallel-size", 1));
-  return (tokens + unit - 1) / unit * unit;
+  return MegatronVocabulary(tokens, std::max<std::int64_t>(1, a.WholeOr("tensor-model-parallel-size", 1)),
+                            std::max<std::int64_t>(1, a.WholeOr("make-vocab-size-divisible-by", 128)));
 }
 
 const char* Mlp(Arguments& a) { return a.Has("swiglu") ? "swiglu" : a.Has("squared-relu") ? "squared_relu" : "gelu"; }

@@ -150,6 +150,11 @@ SpeechCount SpeechOf(const Model& m) {
 
 }  // namespace
 
+std::int64_t MegatronVocabulary(std::int64_t tokens, std::int64_t tensor, std::int64_t divisible_by) {
+  const std::int64_t unit = divisible_by * tensor;
+  return (tokens + unit - 1) / unit * unit;
+}
+
 ParameterCount ParametersOf(const Model& m) {
   if (m.speech) {
     ParameterCount p;

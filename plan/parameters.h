@@ -31,6 +31,10 @@ struct ParameterCount {
 /// Counts what the model holds once, whatever the degrees.
 ParameterCount ParametersOf(const Model& model);
 
+/// Rows of the table that Megatron-LM makes for `tokens`: the next multiple of `divisible_by` · tensor
+/// (--make-vocab-size-divisible-by).
+std::int64_t MegatronVocabulary(std::int64_t tokens, std::int64_t tensor, std::int64_t divisible_by = 128);
+
 /// Keys that a query is counted to see: all S, or with a causal mask and windows only those it attends to.
 enum class AttentionCount : std::uint8_t { kFull, kMasked };
 

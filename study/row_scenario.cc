@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "plan/catalogue.h"
+#include "plan/parameters.h"
 #include "plan/scenario_names.h"
 #include "plan/strategy.h"
 #include "study/usual_nodes.h"
@@ -165,6 +166,7 @@ std::string FrameworkOf(const Json& parallel, Row& row) {
   return "other";
 }
 
+bool IsMegatron(const Strategy& s) { return s.framework.starts_with("megatron"); }
 bool IsMegatronCore(const Strategy& s) { return s.framework == "megatron_core"; }
 
 void ReadDegrees(const Json& parallel, Strategy& s) {
@@ -278,8 +280,7 @@ void ReadArithmetic(const Json& parallel, Assumptions& assume, Strategy& s) {
   using plan::Dtype;
   s.precision = DtypeOf(parallel.At("precision"), {"fp32", "tf32", "fp16", "bf16", "fp8", "mxfp8", "nvfp4"});
   // Megatron accumulates fp16 gradients as they are; only bf16 asks for fp32.
-  if (s.framework.starts_with("megatron") && s.precision == Dtype::kFp16)
-    s.gradient_dtype = s.gradient_reduce_dtype = Dtype::kFp16;
+  if (IsMegatron(s) && s.precision == Dtype::kFp16) s.gradient_dtype = s.gradient_reduce_dtype = Dtype::kFp16;
   if (const auto wire = Stated(parallel, "gradient_reduce_dtype")) {
     s.gradient_reduce_dtype = DtypeOf(*wire, {"fp32", "fp16", "bf16"});
   }
@@ -353,9 +354,10 @@ void TakeVocabulary(const Row& row, Assumptions& assume, Model& model) {
   model.vocabulary = assume.Take("vocabulary", std::to_string(kUsual), kUsual);
 }
 
-void PadVocabulary(int tensor, Assumptions& assume, Model& model) {
-  if (model.vocabulary % tensor == 0) return;
-  const std::int64_t unit = std::int64_t{128} * tensor, padded = (model.vocabulary + unit - 1) / unit * unit;
+/// Megatron pads whatever the tokenizer has; of others, whoever cuts the vocabulary must.
+void PadVocabulary(const Strategy& s, Assumptions& assume, Model& model) {
+  const std::int64_t padded = plan::MegatronVocabulary(model.vocabulary, s.tensor);
+  if (model.vocabulary == padded || (!IsMegatron(s) && model.vocabulary % s.tensor == 0)) return;
   model.vocabulary = assume.Take("vocabulary", std::to_string(padded), padded);
 }
 
@@ -381,7 +383,7 @@ plan::Scenario ScenarioOf(const Json& json, NodeCache& nodes, Row& row) {
   ReadOthers(parallel, row, strategy);
   scenario.batch = BatchOf(parallel, strategy, assume);
   TakeVocabulary(row, assume, scenario.model);
-  PadVocabulary(strategy.tensor, assume, scenario.model);
+  PadVocabulary(strategy, assume, scenario.model);
   plan::Check(scenario);
   return scenario;
 }

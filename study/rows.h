@@ -66,8 +66,8 @@ struct Row {
 ///   fused_squared_relu       false in megatron_core outside recipes, as Megatron-LM had it until 2024
 ///   gradients                fp16 in Megatron's runs in fp16, else fp32 but for recipes
 ///   vocabulary               32,000 where the source does not give it (SentencePiece; the parameter counts that such
-///                            sources print leave room for no more); padded to a multiple of 128 tp where tp does not
-///                            divide it
+///                            sources print leave room for no more); padded to a multiple of 128 tp in Megatron's runs
+///                            and where tp does not divide it
 ///   dropout, biases, norms   by framework and MLP: Megatron-LM's dropout 0.1, in megatron_core with GeLU outside
 ///   recipes;
 ///                            biases with GeLU outside fsdp; RMS norm

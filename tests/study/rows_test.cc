@@ -99,6 +99,22 @@ TEST_CASE("what a row leaves open is chosen by a rule and said", "[rows]") {
   CHECK(row.scenario->model.vocabulary == 50432);
 }
 
+TEST_CASE("Megatron pads the vocabulary though its ranks divide it; others leave it as the tokenizer has it",
+          "[rows]") {
+  std::string alone = With(With(kRow, "51200", "50257"), "\"tp\": 2", "\"tp\": 1");
+  alone = With(alone, "\"dp\": 4", "\"dp\": 8");
+  const Row megatron = ReadOne(alone);
+  INFO(megatron.reason);
+  REQUIRE(megatron.scenario);
+  CHECK(megatron.scenario->model.vocabulary == 50304);
+  CHECK(megatron.assumed == std::vector<std::string>{"vocabulary = 50304"});
+  const Row fsdp =
+      ReadOne(With(With(With(alone, "megatron_lm_2021", "fsdp"), "\"pp\": 8", "\"pp\": 1"), "\"dp\": 8", "\"dp\": 64"));
+  INFO(fsdp.reason);
+  REQUIRE(fsdp.scenario);
+  CHECK(fsdp.scenario->model.vocabulary == 50257);
+}
+
 TEST_CASE("a rack counts as one NVLink domain of several servers", "[rows]") {
   const Row row = ReadOne(
       With(With(With(kRow, "a100_sxm_80gb", "gb200"), "\"gpus_per_node\": 8", "\"gpus_per_node\": 72"), "400", "null"));
