@@ -29,12 +29,24 @@ plan::Strategy Under(const std::string& framework, plan::AttentionForm attention
 TEST_CASE("PyTorch copies what the batched products of unfused attention write, and no other product", "[costs]") {
   using Role = plan::GemmRole;
   const plan::Strategy torch = Under("megatron_lm_2022", plan::AttentionForm::kUnfused);
-  for (const Role role : {Role::kContext, Role::kGradQueries, Role::kGradKeys, Role::kGradValues})
+  for (const Role role : {Role::kContext, Role::kGradValues})
     CHECK(TorchPasses(Product(role), torch) == Bytes(2. * 4 * 512 * 64 * 2));
   for (const Role role :
        {Role::kLinear, Role::kLinearGradInput, Role::kLinearGradWeight, Role::kScores, Role::kGradProbabilities})
     CHECK(TorchPasses(Product(role), torch) == Bytes(0));
   CHECK(TorchPasses(Product(Role::kContext), Under("other", plan::AttentionForm::kUnfused)) == Bytes(0));
+}
+
+TEST_CASE("the scale of scores is an alpha of baddbmm, and its derivatives multiply by it once more", "[costs]") {
+  for (const plan::GemmRole role : {plan::GemmRole::kGradQueries, plan::GemmRole::kGradKeys}) {
+    const auto passes = [&](const char* framework) {
+      return TorchPasses(Product(role), Under(framework, plan::AttentionForm::kUnfused)) / Bytes(4. * 512 * 64 * 2);
+    };
+    CHECK(passes("megatron_lm_2021") == 4);
+    CHECK(passes("megatron_core") == 4);
+    CHECK(passes("megatron_lm_2019") == 2);  // divided the scores
+    CHECK(passes("fsdp") == 2);
+  }
 }
 
 TEST_CASE("Megatron's own linear layers add their bias in a kernel of its own, Transformer Engine's do not",

@@ -113,7 +113,7 @@ TEST_CASE("the four forms of measurement read as the ops that they timed", "[cal
   CHECK(gemm.k == 32);
   CHECK(products.samples[0].time.value == Approx(5e-4));
 
-  const SampleTable batched = Table("bmm_fp16.csv",
+  const SampleTable batched = Table("a100_bmm_fp16.csv",
                                     "mp,b,h,l,dim,F_dur(us),B_dur(us)\n"
                                     "2,4,16,1024,2048,100,250\n");
   REQUIRE(batched.samples.size() == 2);
