@@ -95,10 +95,8 @@ double MessagesWaitedFor(const ScheduleShape& shape, MessageMode mode) {
     }
     case ScheduleKind::kInterleaved1f1b:
       return blocking ? (2 * v + 1) * p - 3 + (2 * v - 1) * std::max(0.0, m - p) : 2 * (v * p - 1);
-    case ScheduleKind::kZbH1:
     case ScheduleKind::kZbAuto1p:
       return blocking ? 3 * m + p - 4 : 4 * (p - 1);
-    case ScheduleKind::kZbH2:
     case ScheduleKind::kZbAuto2p:
       return blocking ? std::max(2 * (p - 1), 2 * m - p) : p - 1;
     default:
@@ -120,6 +118,14 @@ std::vector<int> KindsOf(const StageTimes& times) {
   return kinds;
 }
 
+/// `late` of the header, of a pipeline with this bubble.
+double LateOf(const ScheduleShape& shape, const Stages& stages, double bubble) {
+  if (shape.kind != ScheduleKind::kZbH2 && shape.kind != ScheduleKind::kZbAuto2p) return 0;
+  const double p = shape.ranks;
+  const double span = (p - 1) * std::max(0.0, stages.forward + stages.input - 2 * stages.weight);
+  return std::max(0.0, std::min(bubble, (p - 1) * stages.forward) - span);
+}
+
 PipelineEstimate AlongPaths(const ScheduleShape& shape, const StageTimes& times, const OrderPaths& paths) {
   const OrderPaths::Length longest = paths.LongestOf(times, shape.microbatches);
   PipelineEstimate estimate;
@@ -131,7 +137,9 @@ PipelineEstimate AlongPaths(const ScheduleShape& shape, const StageTimes& times,
 
 }  // namespace
 
-bool HasPaths(ScheduleKind kind) { return TwoDirections(kind) || InV(kind); }
+bool HasPaths(ScheduleKind kind) {
+  return TwoDirections(kind) || InV(kind) || kind == ScheduleKind::kZbH1 || kind == ScheduleKind::kZbH2;
+}
 
 PipelineEstimate EstimatePipeline(const ScheduleShape& shape, const StageTimes& times, const OrderPaths* paths) {
   const Stages stages = Read(shape, times);
@@ -151,6 +159,7 @@ PipelineEstimate EstimatePipeline(const ScheduleShape& shape, const StageTimes& 
       estimate = AlongPaths(shape, times, OrderPaths(core, KindsOf(times), std::span(&times, 1)));
     }
     estimate.busiest = stages.busiest;
+    estimate.late = LateOf(shape, stages, estimate.bubble);
     estimate.makespan = estimate.Sum();
     return estimate;
   }
@@ -171,10 +180,7 @@ PipelineEstimate EstimatePipeline(const ScheduleShape& shape, const StageTimes& 
       estimate.bubble = (theory.makespan - theory.ideal).value;
       break;
   }
-  if (shape.kind == ScheduleKind::kZbH2 || shape.kind == ScheduleKind::kZbAuto2p) {
-    const double span = (p - 1) * std::max(0.0, stages.forward + stages.input - 2 * stages.weight);
-    estimate.late = std::max(0.0, std::min(estimate.bubble, (p - 1) * stages.forward) - span);
-  }
+  estimate.late = LateOf(shape, stages, estimate.bubble);
   estimate.messages = times.message * MessagesWaitedFor(shape, times.mode);
   estimate.makespan = estimate.Sum();
   const bool overlapped = times.mode == MessageMode::kOverlapped;

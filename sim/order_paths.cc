@@ -118,10 +118,14 @@ class OrderPaths::Counter {
 };
 
 plan::ScheduleShape OrderPaths::Core(const plan::ScheduleShape& shape) {
+  const bool two_directions = shape.kind == plan::ScheduleKind::kDualPipe;
+  const int p = shape.ranks;
+  int steady = 2 * p + 4;
+  if (two_directions) steady = std::max(3 * p, 2 * p + 8);
+  else if (shape.kind == plan::ScheduleKind::kZbH1) steady = p + 4;
   plan::ScheduleShape core = shape;
-  core.microbatches = std::min(shape.microbatches, std::max(3 * shape.ranks, 2 * shape.ranks + 8));
-  const bool even = shape.kind == plan::ScheduleKind::kDualPipe;
-  if (even && core.microbatches % 2 != 0) ++core.microbatches;
+  core.microbatches = std::min(shape.microbatches, steady);
+  if (two_directions && core.microbatches % 2 != 0) ++core.microbatches;
   return core;
 }
 

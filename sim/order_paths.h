@@ -18,9 +18,8 @@ namespace isochrone::sim {
 ///
 /// x_i      seconds of a pass of a kind of stage, or of an overlapped pair of two kinds
 /// c        seconds of a message
-/// n, r     how often path k holds them, and how many more for each further microbatch: beyond m' = max(3 p, 2 p + 8) a
-/// path repeats
-///          the circuit that it goes round in the steady state
+/// n, r     how often path k holds them, and how many more for each further microbatch: beyond m' a path repeats the
+///          circuit that it goes round in the steady state. m' = 2 p + 4, ZB-H1 p + 4, DualPipe max(3 p, 2 p + 8)
 ///
 /// Paths are found by playing the order at a few sets of times ("probes") and walking back from its end. Exact at the
 /// probes as far as the steady state is reached, a lower bound elsewhere, and near where the probes are like the times.

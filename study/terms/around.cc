@@ -45,9 +45,10 @@ class DataQueue {
   double now_ = 0, work_ = 0, left_ = 0;
 };
 
-/// What gradient buckets do to a rank: `slower` holds up the ranks that wait for its last pass, `left` only itself.
+/// What gradient buckets do to a rank: `slower` is all its compute takes longer, of which `serial` holds up the ranks
+/// that wait for its last passes one after another; `left` holds up only itself.
 struct Side {
-  double slower = 0, left = 0;
+  double serial = 0, slower = 0, left = 0;
 };
 
 Side SideOf(const StepTerms& step, std::size_t c, ScheduleKind kind, const StageTerms& stages,
@@ -58,16 +59,44 @@ Side SideOf(const StepTerms& step, std::size_t c, ScheduleKind kind, const Stage
   const auto seconds = [&](int chunk) { return pass[static_cast<std::size_t>(buckets[chunk].kind)]; };
   const bool in_groups = kind == ScheduleKind::kInterleaved1f1b;
   DataQueue queue(beside_data);
+  double serial = 0;
   for (int chunk = step.chunks - 1; chunk >= 0; --chunk) {
     const Buckets& of = buckets[chunk];
     if (of.count == 0) continue;
+    const double before = queue.Slower();
     queue.Compute(of.count, seconds(chunk) / of.count, of.reduce);
+    double longest = queue.Slower() - before;
     // The last group of microbatches passes the chunk below before that one's last pass.
-    if (in_groups && chunk > 0) queue.Compute((step.ranks - 1) * seconds(chunk - 1));
+    if (in_groups && chunk > 0) {
+      const double last = queue.Slower();
+      queue.Compute(seconds(chunk - 1));
+      longest = std::max(longest, queue.Slower() - last);
+      queue.Compute((step.ranks - 2) * seconds(chunk - 1));
+    }
+    serial += longest;
   }
   queue.Add(step.classes[c].reduce_late);
-  return {queue.Slower(), queue.Left()};
+  return {serial, queue.Slower(), queue.Left()};
 }
+
+/// How much later passes end for the buckets beside them, from the last rank to the first. Where a pipeline drains, a
+/// pass waits for the rank after its own, and for the pass before it on its own rank: of the grid of ranks and slower
+/// passes the longest way down and across goes down where passes are longest, and across once.
+class Chain {
+ public:
+  explicit Chain(bool drains) : drains_(drains) {}
+
+  /// Takes in `ranks` ranks of this side; returns by how much later they end.
+  double Add(const Side& side, int ranks) {
+    down_ = drains_ ? down_ + side.serial * ranks : std::max(down_, side.slower);
+    if (drains_) across_ = std::max(across_, side.slower - side.serial);
+    return down_ + across_;
+  }
+
+ private:
+  bool drains_;
+  double down_ = 0, across_ = 0;
+};
 
 double FirstForward(const StepTerms& step, std::size_t c, const StageTerms& stages) {
   const Buckets& first = step.buckets[c * static_cast<std::size_t>(step.chunks)];
@@ -96,16 +125,17 @@ bool Drains(ScheduleKind kind) {
 /// From the end of the pipeline's last task to the gradient norm's barrier.
 double UntilBarrier(ScheduleKind kind, const StageTerms& stages, const StepTerms& step,
                     const costmodel::Slowdowns& beside_data, double& beside) {
-  double tied_ready = 0, tied = 0, chain = 0, latest = 0, plain = 0;
+  double tied_ready = 0, tied = 0, latest = 0, plain = 0;
   const bool drains = Drains(kind);
+  Chain chain(drains);
   // From the last class to the first: a slower last pass holds up every rank before it.
   const auto ready = [&](std::size_t c) {
     const RankClass& of = step.classes[c];
     const Side side = SideOf(step, c, kind, stages, beside_data);
-    chain = drains ? chain + side.slower * of.ranks : std::max(chain, side.slower);
+    const double later = chain.Add(side, of.ranks);
     const double lag = drains ? stages.backward_before[static_cast<std::size_t>(of.first_rank)] : 0;
     plain = std::max(plain, of.to_tied + of.to_barrier - lag);
-    return chain + side.left + of.to_tied - lag;
+    return later + side.left + of.to_tied - lag;
   };
   for (std::size_t c = step.classes.size(); c-- > 0;) {
     const RankClass& of = step.classes[c];
@@ -148,19 +178,19 @@ Period PeriodWithoutBarrier(ScheduleKind kind, double makespan, double late, con
                             const StepTerms& step, const costmodel::Slowdowns& beside_data) {
   const bool drains = Drains(kind);
   Period longest;
-  double chain = 0;
+  Chain chain(drains);
   for (std::size_t c = step.classes.size(); c-- > 0;) {
     const RankClass& of = step.classes[c];
     const Side side = SideOf(step, c, kind, stages, beside_data);
-    chain = drains ? chain + side.slower * of.ranks : std::max(chain, side.slower);
+    const double later = chain.Add(side, of.ranks);
     const auto first = static_cast<std::size_t>(of.first_rank);
     const double shifted = drains ? stages.backward_before[first] + stages.forward_before[first] : late;
     const double epilogue = of.to_tied + of.tied + of.to_barrier + of.barrier + of.after;
     const double slower =
         SlowerForward(of, FirstForward(step, c, stages), drains ? stages.forward_before[first] : 0, beside_data);
     const double gather = of.gather + slower;
-    const double period = makespan - shifted + chain + side.left + epilogue + of.prologue + gather;
-    if (period > longest.seconds) longest = {period, chain + side.left + gather};
+    const double period = makespan - shifted + later + side.left + epilogue + of.prologue + gather;
+    if (period > longest.seconds) longest = {period, later + side.left + gather};
   }
   return longest;
 }
