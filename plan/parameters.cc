@@ -155,6 +155,12 @@ std::int64_t MegatronVocabulary(std::int64_t tokens, std::int64_t tensor, std::i
   return (tokens + unit - 1) / unit * unit;
 }
 
+std::int64_t TrainedVocabulary(const Scenario& scenario, std::int64_t tokens) {
+  const Strategy& s = scenario.strategy;
+  const bool pads = s.framework.starts_with("megatron") && !scenario.model.speech;
+  return pads && tokens % (std::int64_t{8} * s.tensor) != 0 ? MegatronVocabulary(tokens, s.tensor) : tokens;
+}
+
 ParameterCount ParametersOf(const Model& m) {
   if (m.speech) {
     ParameterCount p;

@@ -34,6 +34,9 @@ ParameterCount ParametersOf(const Model& model);
 /// Rows of the table that Megatron-LM makes for `tokens`: the next multiple of `divisible_by` · tensor
 /// (--make-vocab-size-divisible-by).
 std::int64_t MegatronVocabulary(std::int64_t tokens, std::int64_t tensor, std::int64_t divisible_by = 128);
+/// Rows of the table that a framework of Megatron's makes for a vocabulary of `tokens`: those, where tensor ranks get
+/// equal parts in whole eights of them (as if they had been padded already), else padded. Others leave it as it is.
+std::int64_t TrainedVocabulary(const Scenario& scenario, std::int64_t tokens);
 
 /// Keys that a query is counted to see: all S, or with a causal mask and windows only those it attends to.
 enum class AttentionCount : std::uint8_t { kFull, kMasked };

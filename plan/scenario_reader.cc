@@ -3,6 +3,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/text.h"
+#include "plan/parameters.h"
 #include "plan/readers.h"
 #include "plan/scenario.h"
 #include "plan/strategy.h"
@@ -79,6 +81,14 @@ void ReadParallelism(const Json& root, const std::optional<MegatronArguments>& a
   scenario.defaults.push_back("data = " + std::to_string(scenario.strategy.data));
 }
 
+void PadVocabulary(Scenario& scenario) {
+  const std::int64_t tokens = scenario.model.vocabulary, trained = TrainedVocabulary(scenario, tokens);
+  if (trained == tokens) return;
+  scenario.model.vocabulary = trained;
+  scenario.notes.push_back("vocabulary of " + Grouped(tokens) + " padded to " + Grouped(trained) +
+                           ", a multiple of 128 · tensor, as Megatron-LM does");
+}
+
 void NoteIdleGpus(Scenario& scenario) {
   const int ranks = LayoutOf(scenario).World(), gpus = scenario.cluster.Gpus();
   if (ranks < gpus) {
@@ -109,6 +119,7 @@ Scenario ScenarioFrom(const Json& root, const Found& file) {
 Scenario ReadScenario(const std::string& path) {
   const Found file = FindFile(path);
   Scenario scenario = ScenarioFrom(ReadJson(file), file);
+  PadVocabulary(scenario);
   Check(scenario);
   NoteIdleGpus(scenario);
   return scenario;

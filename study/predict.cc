@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "plan/build.h"
-#include "plan/parameters.h"
 #include "plan/state_memory.h"
 #include "study/metrics.h"
 #include "study/search/analytic_result.h"
@@ -115,12 +114,6 @@ void Warn(Prediction& p) {
   if (plan::ReducesInTorchBuckets(strategy) && strategy.pipeline > 1) {
     m.warnings.push_back("overlap_data: " + strategy.framework +
                          " reduces gradients beside the backward pass only without a pipeline; Megatron Core can");
-  }
-  const std::int64_t columns = p.scenario.model.vocabulary / strategy.tensor;
-  if (strategy.framework.starts_with("megatron") && !p.scenario.model.speech && columns % 8 != 0) {
-    m.warnings.push_back("vocabulary: " + Grouped(columns) + " columns a rank are not aligned, and the head is slow; " +
-                         "Megatron-LM would pad " + Grouped(p.scenario.model.vocabulary) + " to " +
-                         Grouped(plan::MegatronVocabulary(p.scenario.model.vocabulary, strategy.tensor)));
   }
   m.warnings.insert(m.warnings.end(), p.scenario.notes.begin(), p.scenario.notes.end());
 }

@@ -127,13 +127,35 @@ TEST_CASE("a scenario of the catalogue is found by its name there", "[scenario]"
   CHECK(ReadScenario("examples/gpt3_on_64_a100.json").file == "scenarios/examples/gpt3_on_64_a100.json");
 }
 
+TEST_CASE("a vocabulary that tensor ranks cannot share in whole eights is padded where Megatron trains it",
+          "[scenario]") {
+  const auto with = [](const char* vocabulary, const std::string& scenario) {
+    const std::string model = std::string(R"({ "base": "models/gpt3_175b.json", "vocabulary": )") + vocabulary + " }";
+    return Read(Replaced(scenario, "\"models/gpt3_175b.json\"", model));
+  };
+  const Scenario padded = with("50257", kScenario);
+  CHECK(padded.model.vocabulary == 51200);
+  CHECK(padded.notes == std::vector<std::string>{
+                            "vocabulary of 50,257 padded to 51,200, a multiple of 128 · tensor, as Megatron-LM does"});
+  CHECK(with("50264", kScenario).model.vocabulary == 51200);  // 6,283 for each of eight ranks
+  const Scenario whole = with("50240", kScenario);            // 6,280: taken as padded to something else
+  CHECK(whole.model.vocabulary == 50240);
+  CHECK(whole.notes.empty());
+  const std::string alone =
+      Replaced(Replaced(kScenario, "\"tensor\": 8", "\"tensor\": 1"), "\"pipeline\": 8", "\"pipeline\": 64");
+  CHECK(with("50257", alone).model.vocabulary == 50304);
+  CHECK(with("50257", Replaced(alone, "\"tensor\": 1", "\"tensor\": 1, \"framework\": \"other\"")).model.vocabulary ==
+        50257);
+}
+
 TEST_CASE("tensor must cut heads, feed-forward and vocabulary into whole parts", "[scenario]") {
   CHECK(SaidWith("\"tensor\": 8", "\"tensor\": 10") ==
         "s.json: /strategy/tensor = 10\n"
         "  must divide attention_heads = 96 of scenarios/models/gpt3_175b.json\n"
         "  try 1, 2, 4 or 8 (a node has 8 GPUs)");
   const std::string odd = R"({ "base": "models/gpt3_175b.json", "vocabulary": 50257 })";
-  CHECK(SaidWith("\"models/gpt3_175b.json\"", odd) ==
+  const std::string torch = Replaced(kScenario, "\"tensor\": 8", "\"tensor\": 8, \"framework\": \"other\"");
+  CHECK(Said(Replaced(torch, "\"models/gpt3_175b.json\"", odd)) ==
         "s.json: /strategy/tensor = 8\n"
         "  must divide vocabulary = 50257 of scenarios/models/gpt3_175b.json\n"
         "  try 1 (a node has 8 GPUs), or pad vocabulary to 51200 as Megatron-LM does");

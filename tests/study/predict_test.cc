@@ -188,22 +188,6 @@ TEST_CASE("what an engine of its time could not do is said", "[predict]") {
   CHECK_FALSE(warns());
 }
 
-TEST_CASE("a vocabulary that Megatron would pad is warned of where its products lose alignment", "[predict]") {
-  plan::Scenario scenario = plan::ReadScenario(plan::CatalogueFolder() + "/examples/gpt3_on_64_a100.json");
-  const auto warns = [&](std::int64_t vocabulary) {
-    scenario.model.vocabulary = vocabulary;
-    const std::vector<std::string> warnings = Predict(scenario).metrics.warnings;
-    return std::any_of(warnings.begin(), warnings.end(), [&](const std::string& w) {
-      return w.find("vocabulary: ") == 0 && w.find("51,200") != std::string::npos;
-    });
-  };
-  CHECK(warns(50264));  // 6,283 columns for each of eight ranks
-  CHECK_FALSE(warns(51200));
-  CHECK_FALSE(warns(50304 - 64));  // 6,280: not as Megatron would have it, but aligned
-  scenario.strategy.framework = "other";
-  CHECK_FALSE(warns(50264));
-}
-
 TEST_CASE("tensors that leave no room for driver, context and NCCL are warned of before they are too large",
           "[predict]") {
   plan::Scenario scenario = plan::ReadScenario(plan::CatalogueFolder() + "/examples/gpt3_on_64_a100.json");

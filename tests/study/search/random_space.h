@@ -54,11 +54,14 @@ inline std::string RandomSweep(std::mt19937& random, int most_axes, int most_nod
     taken += choice.key + " ";
     strategy += ", \"" + choice.key + "\": " + choice.values;
   }
-  const std::string model = one_of({"gpt_1.7b", "gpt_3.6b", "llama3_8b", "mixtral_8x7b", "mamba2_hybrid_8b"});
+  const std::string model =
+      one_of({R"("models/gpt_1.7b.json")", R"("models/gpt_3.6b.json")", R"("models/llama3_8b.json")",
+              R"("models/mixtral_8x7b.json")", R"("models/mamba2_hybrid_8b.json")",
+              R"({"base": "models/gpt_3.6b.json", "vocabulary": 50257})"});
   const std::string node = one_of({"dgx_a100_80gb", "dgx_h100"});
   const int nodes = 1 + static_cast<int>(random() % static_cast<unsigned>(most_nodes));
   const int sequences = 8 << random() % 4;
-  return R"({"model": "models/)" + model + R"(.json", "cluster": {"node": "hardware/)" + node + R"(.json", "nodes": )" +
+  return R"({"model": )" + model + R"(, "cluster": {"node": "hardware/)" + node + R"(.json", "nodes": )" +
          std::to_string(nodes) + R"(}, "batch": {"sequences": )" + std::to_string(sequences) +
          R"(, "microbatch": [1, 2, 4]}, "strategy": {)" + strategy + "}";
 }
