@@ -41,10 +41,13 @@ std::string WithoutPrefix(const std::string& reference) {
 
 std::string CatalogueFolder() {
   if (const char* folder = std::getenv("ISOCHRONE_CATALOGUE")) return folder;
-  std::error_code ignored;
-  const fs::path program = fs::read_symlink("/proc/self/exe", ignored);
-  const fs::path installed = program.parent_path().parent_path() / "share/isochrone/scenarios";
-  return !program.empty() && Exists(installed) ? installed.string() : ISO_CATALOGUE;
+  static const std::string of_program = [] {
+    std::error_code ignored;
+    const fs::path program = fs::read_symlink("/proc/self/exe", ignored);
+    const fs::path installed = program.parent_path().parent_path() / "share/isochrone/scenarios";
+    return !program.empty() && Exists(installed) ? installed.string() : std::string(ISO_CATALOGUE);
+  }();
+  return of_program;
 }
 
 Found FindFile(const std::string& reference) {
