@@ -12,6 +12,7 @@
 #include "cli/answer_parts.h"
 #include "cli/answering.h"
 #include "cli/inference_score.h"
+#include "cli/stage_score.h"
 #include "cli/verb.h"
 #include "study/bars.h"
 #include "study/score.h"
@@ -28,7 +29,7 @@ struct Asked {
   std::string rows, csv;
   std::vector<std::string> bars;
   std::string bars_file;
-  bool markdown = false;
+  bool markdown = false, stages = false;
   Answering how;
 };
 
@@ -173,6 +174,7 @@ void Progress(std::size_t done, std::size_t all) {
 int RunScore(const Asked& asked) {
   const auto bars = Bars(asked.bars);
   if (IsInferenceTable(asked.rows)) return RunInferenceScore({asked.rows, asked.csv, bars, asked.how, asked.markdown});
+  if (asked.stages) return RunStageScore(asked.rows, asked.markdown);
   const bool published = asked.rows.empty();
   const Score score = study::ScoreRows(published ? study::PublishedRows() : study::ReadRows(asked.rows), Progress);
   if (!asked.csv.empty()) {
@@ -216,6 +218,8 @@ Verb ScoreVerb() {
         options.Flag(asked->markdown, "--markdown", "print the table as Markdown");
         DeclareAnswering(options, asked->how);
         options.Text(asked->csv, "--csv", "also write every row to this CSV file");
+        options.Flag(asked->stages, "--stages",
+                     "of rows that print how long single passes take: those, beside their prices, instead");
         options.Texts(asked->bars, "--at-most",
                       "FAMILY=PERCENT: exit 3 if the family's mean error is larger; generations: SOURCE/METRIC=PERCENT "
                       "of the median");

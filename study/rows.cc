@@ -22,7 +22,7 @@ std::optional<StageProfile> ProfileOf(const Json& row) {
   if (!row.At("measured").Has("stage_profile_ms")) return std::nullopt;
   const Json profile = row.At("measured").At("stage_profile_ms");
   const auto milliseconds = [&](const char* key) { return Seconds(profile.At(key).Number(0, 1e9) * 1e-3); };
-  return StageProfile{milliseconds("T_F"), milliseconds("T_B"), milliseconds("T_W"), milliseconds("T_comm")};
+  return StageProfile{milliseconds("T_F"), milliseconds("T_B"), milliseconds("T_W")};
 }
 
 void ReadMeasurement(const Json& json, Row& row) {

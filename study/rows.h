@@ -11,7 +11,8 @@ namespace isochrone::study {
 
 /// Measured times of one microbatch on one stage, where a source printed them.
 struct StageProfile {
-  Seconds forward, backward_input, backward_weight, message;
+  Seconds forward, backward_input, backward_weight;
+  bool operator==(const StageProfile&) const = default;
 };
 
 /// One published measurement of training and the scenario that it measured.

@@ -51,7 +51,6 @@ TEST_CASE("a row becomes the scenario that it measured", "[rows]") {
   CHECK(row.step_time->value == 3.5);
   CHECK(row.memory->value == 40 * kGibi);
   CHECK(row.stage->forward.value == Approx(0.018));
-  CHECK(row.stage->message.value == Approx(0.0005));
   CHECK(row.unstated == std::vector<std::string>{"vpp"});
   CHECK(row.assumed.empty());
   CHECK(row.ignored.empty());
