@@ -64,31 +64,38 @@ std::vector<Op> GathersOf(const LayerContext& c, const std::vector<double>& unit
   return ops;
 }
 
-/// Copies on the compute stream: gathered parameters out of the buffer they arrived in, gradients into the buffer that
-/// is reduced; FSDP1 works in one flat buffer and only casts.
-Op CopyBeside(const std::string& name, double elements, Bytes from, Bytes to) {
+/// Passes over gathered parameters and over gradients that are to be reduced, on the stream where they take their turn.
+/// FSDP1 works in one flat buffer and only casts; FSDP2 copies parameters out of the buffer they arrived in, gradients
+/// into the buffer that is reduced. DeepSpeed of 2021 hands over lists, which PyTorch's NCCL stream copies; it clears
+/// what it gathers into before, and averages gradients in a pass of their own.
+/// Source  DeepSpeed 0.3, zero/partition_parameters.py (_allgather_param) and zero/stage3.py (average_tensor); PyTorch
+///         1.8, ProcessGroupNCCL.cpp (allgather, reduce_scatter).
+Op PassOver(const LayerContext& c, const std::string& name, double elements, Bytes read, Bytes written) {
   return {.name = name,
+          .stream = FormOf(c) == GatherForm::kModule ? Stream::kData : Stream::kCompute,
           .kind = Elementwise{.kind = ElementwiseKind::kCopy,
                               .rows = 1,
                               .columns = static_cast<std::int64_t>(elements),
-                              .read = elements * from,
-                              .written = elements * to},
+                              .read = elements * read,
+                              .written = elements * written},
           .in = {},
           .out = {},
           .after = {}};
 }
 
 void AddGatherCopies(const LayerContext& c, double elements, std::vector<Op>& ops) {
-  const bool apart = FormOf(c) != GatherForm::kFlat;
-  if (!apart || elements <= 0 || c.layout.Shard() < 2) return;
-  ops.push_back(CopyBeside("parameters_copy", elements, SizeOf(c.storage), SizeOf(c.storage)));
+  const GatherForm form = FormOf(c);
+  if (form == GatherForm::kFlat || elements <= 0 || c.layout.Shard() < 2) return;
+  const double clears = form == GatherForm::kModule ? 1 : 0;
+  ops.push_back(PassOver(c, "parameters_copy", elements, SizeOf(c.storage), (1 + clears) * SizeOf(c.storage)));
 }
 
 void AddReduceCopies(const LayerContext& c, double elements, std::vector<Op>& ops) {
-  const Dtype wire = c.strategy->gradient_reduce_dtype;
-  const bool apart = FormOf(c) != GatherForm::kFlat;
-  if ((!apart && SizeOf(wire) <= SizeOf(c.storage)) || elements <= 0 || c.layout.Shard() < 2) return;
-  ops.push_back(CopyBeside("gradients_copy", elements, SizeOf(c.storage), SizeOf(wire)));
+  const Bytes held = SizeOf(c.storage), wire = SizeOf(c.strategy->gradient_reduce_dtype);
+  const GatherForm form = FormOf(c);
+  if ((form == GatherForm::kFlat && wire <= held) || elements <= 0 || c.layout.Shard() < 2) return;
+  const double averages = form == GatherForm::kModule ? 1 : 0;
+  ops.push_back(PassOver(c, "gradients_copy", elements, (1 + averages) * held, averages * held + wire));
 }
 
 /// Appends `added` to `ops`. Communication that nothing overlaps starts when the pass has computed.

@@ -16,7 +16,7 @@ namespace isochrone::plan {
 ///
 /// How a layer is gathered goes by the framework: FSDP at once, FSDP2 at once with copies apart, DeepSpeed by
 /// parameter, and then again for the backward pass after a recomputed forward one that used more parameters than are
-/// kept.
+/// kept; its lists are copied, its gradients averaged, on the stream of its collectives.
 ///
 /// Gathers and copies have no consumer in the same pass: they stand for those of the next layer, which frameworks fetch
 /// while this one computes; without overlap_parameter_gather, or overlap_data for reductions, they follow its compute.

@@ -208,7 +208,8 @@ TEST_CASE("gathers and reductions that nothing overlaps start when the layer has
   CHECK(!waits(Phase::kBackward));
 }
 
-TEST_CASE("FSDP2 copies parameters out of the gathered buffer and gradients into the reduced one", "[state]") {
+TEST_CASE("FSDP2 and DeepSpeed copy parameters out of the gathered buffer and gradients into the reduced one",
+          "[state]") {
   Strategy s;
   s.data = 8;
   s.optimizer_sharding = Sharding::kZero3;
@@ -226,6 +227,9 @@ TEST_CASE("FSDP2 copies parameters out of the gathered buffer and gradients into
   s.framework = "fsdp2";
   CHECK(moved(Phase::kForward) == 4);
   CHECK(moved(Phase::kBackward) == 10);
+  s.framework = "megatron_deepspeed";
+  CHECK(moved(Phase::kForward) == 6);        // cleared before
+  CHECK(moved(Phase::kBackward) == 6 + 10);  // averaged before
 }
 
 TEST_CASE("HSDP shards within its group and adds the shards across groups", "[state]") {
