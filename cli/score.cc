@@ -171,10 +171,18 @@ void Progress(std::size_t done, std::size_t all) {
   std::fprintf(stderr, "\r%zu of %zu rows%s", done, all, done == all ? "\n" : "");
 }
 
+int RunStages(const Asked& asked) {
+  if (!asked.csv.empty() || !asked.bars.empty() || !asked.bars_file.empty() || !asked.how.store.empty())
+    throw Error("--stages", "prints passes, which no bar, CSV file or store takes", "leave out the other option");
+  return RunStageScore(asked.rows, asked.how.json   ? StageForm::kJson
+                                   : asked.markdown ? StageForm::kMarkdown
+                                                    : StageForm::kText);
+}
+
 int RunScore(const Asked& asked) {
   const auto bars = Bars(asked.bars);
+  if (asked.stages) return RunStages(asked);
   if (IsInferenceTable(asked.rows)) return RunInferenceScore({asked.rows, asked.csv, bars, asked.how, asked.markdown});
-  if (asked.stages) return RunStageScore(asked.rows, asked.markdown);
   const bool published = asked.rows.empty();
   const Score score = study::ScoreRows(published ? study::PublishedRows() : study::ReadRows(asked.rows), Progress);
   if (!asked.csv.empty()) {

@@ -9,7 +9,7 @@
 
 namespace isochrone::cli {
 
-int RunStageScore(const std::string& rows, bool markdown) {
+int RunStageScore(const std::string& rows, StageForm form) {
   if (rows.empty()) throw Error("--stages", "needs rows", "name a file of them; docs/rows.md says what it holds");
   const std::vector<study::StageScore> scores = study::StagesOf(study::ReadRows(rows));
   if (scores.empty())
@@ -30,7 +30,10 @@ int RunStageScore(const std::string& rows, bool markdown) {
                   Number{p.backward_input / m.backward_input, 2}, ms(p.backward_weight),
                   Number{p.backward_weight / m.backward_weight, 2}, Number{sum(p) / sum(m), 3}});
   }
-  std::printf("%s\n", (markdown ? table.Markdown() : table.Text()).c_str());
+  std::printf("%s\n", (form == StageForm::kJson       ? table.Json()
+                       : form == StageForm::kMarkdown ? table.Markdown()
+                                                      : table.Text())
+                          .c_str());
   return kAnswered;
 }
 

@@ -5,6 +5,7 @@
 namespace isochrone::cli {
 
 /// `score --stages`: printed times of single passes beside their prices. Throws Error where no row has such times.
-int RunStageScore(const std::string& rows, bool markdown);
+enum class StageForm { kText, kMarkdown, kJson };
+int RunStageScore(const std::string& rows, StageForm form);
 
 }  // namespace isochrone::cli

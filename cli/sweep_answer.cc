@@ -131,6 +131,17 @@ void Tell(const study::Space& space, const SweepAnswer& answer, std::ostringstre
       << WhyBetter(best.candidate.estimate, second.candidate.estimate) << "\n";
 }
 
+/// What readers noted of the scenarios that are varied, each once.
+std::vector<std::string> NotesOf(const study::Space& space) {
+  std::vector<std::string> notes;
+  for (const plan::Scenario& base : space.bases) {
+    for (const std::string& note : base.notes) {
+      if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
+    }
+  }
+  return notes;
+}
+
 }  // namespace
 
 std::string ConfigurationText(const study::Space& space, const Candidate& candidate) {
@@ -171,6 +182,7 @@ std::string SweepJson(const study::Space& space, const SweepAnswer& answer, cons
     warnings.push_back(
         "configurations that cannot be best were left out, so there is no Pareto front; --exhaustive prices all");
   if (best.empty()) warnings.push_back("no configuration is legal and fits");
+  for (const std::string& note : NotesOf(space)) warnings.push_back(note);
   const ordered_json document = {
       {"schema_version", 1},
       {"kind", "sweep"},
@@ -231,6 +243,7 @@ std::string SweepText(const study::Space& space, const SweepAnswer& answer) {
   }
   out << table.Text(110);
   Tell(space, answer, out);
+  for (const std::string& note : NotesOf(space)) out << "note: " << note << '\n';
   if (!r.pareto.empty())
     out << "Pareto front of speed, memory and GPUs: " << r.pareto.size() << " configurations (--json lists them)\n";
   return out.str();

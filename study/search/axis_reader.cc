@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "plan/parameters.h"
 #include "plan/scenario_names.h"
 #include "plan/schedule.h"
@@ -182,20 +183,24 @@ Axis AxisOf(const Json& value, const std::string& key, std::vector<json> values,
   return axis;
 }
 
-/// Lets every tensor degree have the vocabulary that is trained with it, where that is not always the model's.
-void PadVocabulary(Axis& tensor, const plan::Scenario& base) {
-  const std::int64_t tokens = base.model.vocabulary;
-  const auto padded = [set = tensor.set, tokens](std::size_t i, plan::Scenario& s) {
+/// Lets every tensor degree and every framework have the vocabulary that is trained with it.
+void TakeTrainedVocabulary(std::int64_t tokens, Axis& axis) {
+  axis.set = [set = axis.set, tokens](std::size_t i, plan::Scenario& s) {
     set(i, s);
     s.model.vocabulary = plan::TrainedVocabulary(s, tokens);
   };
-  plan::Scenario tried = base;
-  for (std::size_t i = 0; i < tensor.values.size(); ++i) {
-    padded(i, tried);
-    if (tried.model.vocabulary == tokens) continue;
-    tensor.set = padded;
-    return;
+}
+
+/// Whether some value of `axes` pads a vocabulary of `tokens`.
+bool Pads(const std::vector<Axis>& axes, plan::Scenario scenario, std::int64_t tokens) {
+  for (const Axis& axis : axes) {
+    if (axis.key != "tensor" && axis.key != "framework") continue;
+    for (std::size_t i = 0; i < axis.values.size(); ++i) {
+      axis.set(i, scenario);
+      if (scenario.model.vocabulary != tokens) return true;
+    }
   }
+  return scenario.model.vocabulary != tokens;
 }
 
 }  // namespace
@@ -216,15 +221,18 @@ bool Varies(const Json& value, const std::string& key) {
 std::vector<Axis> AxesOf(const std::vector<Varied>& varied, plan::Scenario& base, const Constraints& limits,
                          const Found& file) {
   std::vector<Axis> axes;
-  const bool frameworks =
-      std::any_of(varied.begin(), varied.end(), [](const Varied& v) { return v.key == "framework"; });
+  const std::int64_t tokens = base.model.vocabulary;
   for (const Varied& v : varied) {
     const bool search = v.value.IsString();
     axes.push_back(AxisOf(v.value, v.key, search ? Searched(v.value, v.key, base, limits) : Listed(v.value), file));
-    if (v.key == "tensor" && !frameworks) PadVocabulary(axes.back(), base);
+    if (v.key == "tensor" || v.key == "framework") TakeTrainedVocabulary(tokens, axes.back());
     axes.back().set(0, base);
   }
-  if (!frameworks) base.model.vocabulary = plan::TrainedVocabulary(base, base.model.vocabulary);
+  base.model.vocabulary = plan::TrainedVocabulary(base, tokens);
+  if (Pads(axes, base, tokens)) {
+    base.notes.push_back("vocabulary of " + Grouped(tokens) +
+                         " padded to a multiple of 128 · tensor where its ranks cannot share it, as Megatron-LM does");
+  }
   std::stable_sort(axes.begin(), axes.end(),
                    [](const Axis& a, const Axis& b) { return PlaceOf(a.key) < PlaceOf(b.key); });
   return axes;

@@ -35,20 +35,28 @@ std::int64_t LegalIn(const std::string& schedule, const std::string& chunks, con
 
 TEST_CASE("every tensor degree has the vocabulary that Megatron pads for it", "[search]") {
   const SpaceFile file;
+  bool noted = false;
   const auto vocabularies = [&](const std::string& keys) {
     const Space space = file.Read(
         R"({"model": {"base": "models/gpt_3.6b.json", "vocabulary": 50257},
             "cluster": {"node": "hardware/dgx_a100_80gb.json", "nodes": 1}, "batch": {"sequences": 8, "microbatch": 1},
             "strategy": {)" +
         keys + R"(}, "sweep": {"best": 4, "constraints": {"fits": false}}})");
+    noted = !space.bases.at(0).notes.empty();
     std::vector<std::int64_t> all;
     for (const Candidate& c : Sweep(space, {}).best) all.push_back(ScenarioAt(space, c.index).model.vocabulary);
     std::sort(all.begin(), all.end());
     return all;
   };
   CHECK(vocabularies(R"("tensor": [1, 2, 4])") == std::vector<std::int64_t>{50304, 50432, 50688});
+  CHECK(noted);
   CHECK(vocabularies(R"("tensor": 4)") == std::vector<std::int64_t>{50688});
+  CHECK(noted);
+  CHECK(vocabularies(R"("tensor": [1, 4], "framework": ["other", "megatron_core"])") ==
+        std::vector<std::int64_t>{50257, 50304, 50688});
+  CHECK(noted);
   CHECK(vocabularies(R"("tensor": [1, 2, 4], "framework": "other")") == std::vector<std::int64_t>{50257});
+  CHECK_FALSE(noted);
 }
 
 TEST_CASE("of values that make no difference in a layout only the first is counted", "[search]") {
