@@ -99,6 +99,25 @@ void PrintLine(const study::OperationLine& line, const costmodel::Costs& costs, 
   PrintTerms(costs.Explain(*line.op), sources);
 }
 
+/// Of a step of the stage that is reported: how often it waits for a batch (costmodel::Costs::HostOfBatch).
+std::size_t ForwardPasses(const study::Prediction& p) {
+  const auto& order = p.plan.schedule.order[static_cast<std::size_t>(p.metrics.reported_rank)];
+  return static_cast<std::size_t>(std::count_if(order.begin(), order.end(), [](const plan::Task& task) {
+    return task.phase == plan::Phase::kForward || task.phase == plan::Phase::kOverlapped;
+  }));
+}
+
+void PrintBatches(const study::Prediction& p, const costmodel::Costs& costs, Sources& sources) {
+  const costmodel::Term one = costs.ExplainBatch();
+  if (one.time == Seconds(0)) return;
+  const Seconds all = static_cast<double>(ForwardPasses(p)) * one.time;
+  std::printf("the host, at the start of every forward pass, while the GPU has nothing to do\n");
+  std::printf("  %s each, %s times a step: %s, %s of the step; counts as compute\n", HumanTime(one.time).c_str(),
+              Grouped(static_cast<std::int64_t>(ForwardPasses(p))).c_str(), HumanTime(all).c_str(),
+              Percent(all / p.metrics.step_time).c_str());
+  PrintTerms({one}, sources);
+}
+
 /// How much longer compute takes than its ops alone, and why.
 void PrintBeside(const study::Prediction& p, const costmodel::Costs& costs, Sources& sources) {
   const auto beside = costs.ContentionOfBuckets();
@@ -107,7 +126,8 @@ void PrintBeside(const study::Prediction& p, const costmodel::Costs& costs, Sour
   for (const study::OperationLine& line : p.operations) {
     if (line.op->stream == plan::Stream::kCompute && line.program != "step") alone += line.Total();
   }
-  const Seconds longer = a.compute + a.recompute - Seconds(alone);
+  const Seconds host = static_cast<double>(ForwardPasses(p)) * costs.HostOfBatch();
+  const Seconds longer = a.compute + a.recompute - Seconds(alone) - host;
   if (longer < 1e-4 * p.metrics.step_time) return;
   const auto on = [&](plan::Stream stream) { return ThreeDigits(beside.compute[static_cast<std::size_t>(stream)]); };
   std::printf("compute while communication runs beside it\n");
@@ -171,6 +191,7 @@ int Explain(const std::string& file, const std::string& name) {
                 nearest.empty() ? "its ops: " + JoinedWith(names, "and") : "did you mean \"" + nearest + "\"?");
   }
   if (name.empty()) {
+    PrintBatches(p, costs, sources);
     PrintBeside(p, costs, sources);
     PrintPipeline(p, costs, sources);
     PrintKept(p.plan);

@@ -55,6 +55,13 @@ class Costs {
   Seconds HostOfMessage(plan::MessageMode mode) const {
     return mode == plan::MessageMode::kBlocking ? framework_.message : Seconds(0);
   }
+  /// What the host adds to every forward pass of a stage: until 2023 Megatron-LM's ranks each broadcast the sizes
+  /// of the batch and copied them back, for which the host waits until the GPU is done; then the GPU waits for the
+  /// host, until it has made tokens, masks and positions and come to the first kernel. Source  Megatron-LM,
+  /// pretrain_gpt.py (get_batch), megatron/core/tensor_parallel/data.py (broadcast_data).
+  Seconds HostOfBatch() const { return RunsMegatronLayers(strategy_) ? framework_.batch : Seconds(0); }
+  /// Of HostOfBatch.
+  Term ExplainBatch() const { return {"host", "sizes back to the first kernel", "", HostOfBatch(), framework_.source}; }
   /// MessageTime on the dearest hop and HostOfMessage, term by term; the terms add up to them.
   std::vector<Term> ExplainMessage(Bytes bytes, bool scatter_gather, plan::MessageMode mode) const;
   /// From here on prices are those of another layout of the same cluster; not while other threads ask.

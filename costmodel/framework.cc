@@ -98,6 +98,11 @@ FrameworkProfile FrameworkOf(const std::string& framework, const plan::Gpu& gpu,
   return profile;
 }
 
+bool RunsMegatronLayers(const plan::Strategy& s) {
+  const bool engine = s.framework == "megatron_core" && s.attention == plan::AttentionForm::kFlash;
+  return s.framework.starts_with("megatron") && !engine;
+}
+
 const std::vector<FrameworkConstant>& FrameworkConstants() {
   using P = FrameworkProfile;
   static const std::vector<FrameworkConstant> constants = {
@@ -112,6 +117,8 @@ const std::vector<FrameworkConstant>& FrameworkConstants() {
        [](P& p, double v) { p.gather_rank = Seconds(v * 1e-6); }},
       {"message_us", 0, 0, 1e4, [](const P& p) { return p.message.value * 1e6; },
        [](P& p, double v) { p.message = Seconds(v * 1e-6); }},
+      {"batch_us", 0, 0, 1e4, [](const P& p) { return p.batch.value * 1e6; },
+       [](P& p, double v) { p.batch = Seconds(v * 1e-6); }},
       {"step_ms", 0, 0, 1e5, [](const P& p) { return p.step.value * 1e3; },
        [](P& p, double v) { p.step = Seconds(v * 1e-3); }}};
   return constants;

@@ -24,6 +24,7 @@ struct FrameworkProfile {
   Seconds launch;                   // least time between two kernels: the host enqueues no faster
   Seconds gather_rank;              // host time of a gather or reduction of sharded state, for each rank of its group
   Seconds message;                  // host time of a pipeline message that compute waits for
+  Seconds batch;                    // host time, at the start of a forward pass, for which the GPU has nothing to do
   Seconds step;                     // host time per step: launch of the step, data loading, logging
   FlashGeneration flash = FlashGeneration::kBest;
   double spread = 0.2;  // relative half-width that holds 80 % of measured steps
@@ -39,6 +40,10 @@ struct FrameworkProfile {
 /// has the profile of megatron_lm_2021. Throws Error with the known names.
 FrameworkProfile FrameworkOf(const std::string& framework, const plan::Gpu& gpu, bool compiled,
                              plan::Sharding sharding);
+
+/// Whether layers are Megatron-LM's own, as until 2023: Megatron-Core is taken to run Transformer Engine's, and the
+/// training loop of its time, where attention is fused.
+bool RunsMegatronLayers(const plan::Strategy& strategy);
 
 /// One constant of a framework profile, by the name and in the unit that its file has. A file states those that differ
 /// from neutral, four at most.

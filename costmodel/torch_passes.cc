@@ -1,12 +1,9 @@
 #include "costmodel/torch_passes.h"
 
+#include "costmodel/framework.h"
+
 namespace isochrone::costmodel {
 namespace {
-
-bool AddsBiasApart(const plan::Strategy& s) {
-  const bool megatron = s.framework.rfind("megatron", 0) == 0;
-  return megatron && !(s.framework == "megatron_core" && s.attention == plan::AttentionForm::kFlash);
-}
 
 /// baddbmm takes the scale of scores as its alpha; its derivatives multiply by it in kernels of their own.
 bool IsScaledApart(const plan::Gemm& gemm, const plan::Strategy& s) {
@@ -22,7 +19,7 @@ bool IsCopied(const plan::Gemm& gemm, const plan::Strategy& strategy) {
     case plan::GemmRole::kGradValues:
       return true;
     case plan::GemmRole::kLinear:
-      return gemm.bias && AddsBiasApart(strategy);
+      return gemm.bias && RunsMegatronLayers(strategy);
     default:
       return false;
   }

@@ -40,10 +40,10 @@ double LayerSeconds(const ProgramPrice& price, Phase phase) {
 }
 
 /// Forward and backward of two microbatches as one: the compute of both runs in turn, and the communication of each
-/// hides behind the compute of the other as far as that lasts.
+/// hides behind the compute of the other as far as that lasts. `batch`: the host's seconds of the forward pass.
 double OverlappedSeconds(const std::vector<ProgramPrice>& programs, const plan::StageContent& forward,
-                         const plan::StageContent& backward) {
-  double compute = 0, exposed = 0;
+                         const plan::StageContent& backward, double batch) {
+  double compute = batch, exposed = 0;
   auto add = [&](const plan::StageContent& stage, std::initializer_list<Phase> phases) {
     for (const plan::Section& s : stage.sections) {
       for (Phase phase : phases) {
@@ -74,7 +74,7 @@ bool RunsPairs(const plan::Schedule& schedule) {
   return false;
 }
 
-void PriceTasks(const plan::Plan& plan, Pricing& pricing) {
+void PriceTasks(const plan::Plan& plan, double batch, Pricing& pricing) {
   const plan::Placement& place = plan.schedule.placement;
   const bool pairs = RunsPairs(plan.schedule);
   const std::size_t slots = static_cast<std::size_t>(place.ranks * place.chunks);
@@ -87,9 +87,10 @@ void PriceTasks(const plan::Plan& plan, Pricing& pricing) {
         pricing.step.task[slot * plan::kPhases + phase] =
             StageSeconds(pricing.programs, stage, static_cast<Phase>(phase));
       }
+      pricing.step.task[slot * plan::kPhases + static_cast<std::size_t>(Phase::kForward)] += batch;
       for (int other = 0; pairs && other < place.chunks; ++other) {
         const auto& backward = plan.stages[static_cast<std::size_t>(place.StageOf(rank, other))];
-        pricing.step.overlapped.push_back(OverlappedSeconds(pricing.programs, stage, backward));
+        pricing.step.overlapped.push_back(OverlappedSeconds(pricing.programs, stage, backward, batch));
       }
     }
   }
@@ -160,7 +161,7 @@ double StageSeconds(const std::vector<ProgramPrice>& programs, const plan::Stage
 Pricing PriceOf(const plan::Plan& plan, const Costs& costs) {
   Pricing pricing;
   for (const plan::LayerProgram& program : plan.programs) pricing.programs.push_back(PriceOf(program, costs));
-  PriceTasks(plan, pricing);
+  PriceTasks(plan, costs.HostOfBatch().value, pricing);
   PriceMessages(plan, costs, pricing.step);
   for (const plan::SideTask& side : plan.side) pricing.step.side.push_back(costs.TimeOf(side.op).value);
   for (const auto& ops : plan.prologue) pricing.step.prologue.push_back(OpSeconds(ops, costs));
@@ -191,7 +192,7 @@ plan::StageCosts MeanStageCosts(const std::vector<plan::LayerProgram>& programs,
       .forward = Seconds(0), .backward_input = Seconds(0), .backward_weight = Seconds(0), .message = message};
   const double n = static_cast<double>(stages.size());
   for (const plan::StageContent& stage : stages) {
-    mean.forward += Seconds(StageSeconds(prices, stage, Phase::kForward) / n);
+    mean.forward += (Seconds(StageSeconds(prices, stage, Phase::kForward)) + costs.HostOfBatch()) / n;
     mean.backward_input += Seconds(StageSeconds(prices, stage, Phase::kBackwardInput) / n);
     mean.backward_weight += Seconds(StageSeconds(prices, stage, Phase::kBackwardWeight) / n);
     for (const plan::Section& section : stage.sections) {

@@ -15,7 +15,7 @@ StageProfile PricedStage(const plan::Scenario& s) {
   const std::vector<LayerTerms> prices = PriceBlocks(blocks, costs);
   const StageCut cut = CutOf(s, blocks.table);
   StageTerms stages;
-  AddUpStages(s.strategy, blocks, prices, cut, stages);
+  AddUpStages(s.strategy, blocks, prices, costs.HostOfBatch().value, cut, stages);
   StageProfile mean;
   for (const int kind : cut.kind) {
     const auto k = static_cast<std::size_t>(kind);

@@ -105,7 +105,7 @@ ScenarioEstimate EstimateOf(const plan::Scenario& s) {
   const StageCut cut = CutOf(s, blocks.table);
   const InFlight in_flight = InFlightOf(s);
   StageTerms stages;
-  AddUpStages(s.strategy, blocks, prices, cut, stages);
+  AddUpStages(s.strategy, blocks, prices, costs.HostOfBatch().value, cut, stages);
   const MessageTerms message = TermsOfMessage(s, costs);
   const plan::ScheduleShape shape = ScheduleShapeOf(s);
   const plan::MessageMode mode = plan::MessageModeOf(s.strategy);

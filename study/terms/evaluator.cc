@@ -130,7 +130,8 @@ const BlockPrices& Evaluator::PricesOf(const plan::Scenario& scenario, const Lan
   }
   return block_store_->prices.Get(key, [&] {
     const costmodel::Costs& costs = CostsNow(scenario, lane.profile);
-    BlockPrices prices{PriceBlocks(shape, costs), {}, {}, costs.ContentionOf(), costs.HostTimePerStep().value};
+    BlockPrices prices{PriceBlocks(shape, costs), {}, {}, costs.ContentionOf(), costs.HostTimePerStep().value,
+                       costs.HostOfBatch().value};
     prices.compute = ComputeAloneOf(shape, prices.layers);
     for (const bool several : {false, true}) prices.least_work[several] = LeastWork(shape, prices.layers, several);
     return prices;
@@ -244,7 +245,7 @@ void Evaluator::Refresh(const plan::Scenario& scenario) {
   if (lane_->cut != cuts_entered_) {
     lane_->cut = cuts_entered_;
     lane_->counted = -1;
-    AddUpStages(s, *lane_->block->shape, lane_->prices->layers, CutNow(scenario), lane_->stages);
+    AddUpStages(s, *lane_->block->shape, lane_->prices->layers, lane_->prices->batch, CutNow(scenario), lane_->stages);
   }
   const double message_buffers = plan::MessageBuffers(scenario).value;
   if (lane_->message_buffers != message_buffers) lane_->counted = -1;

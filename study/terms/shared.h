@@ -80,7 +80,7 @@ struct BlockPrices {
   std::array<double, 2> least_work{};  // of one microbatch, all layers; [0] with one stage, [1] with several
   ComputeAlone compute;
   costmodel::Contention contention;  // inside passes
-  double host = 0;
+  double host = 0, batch = 0;        // of a step, of a forward pass
 };
 
 /// Of one unit.

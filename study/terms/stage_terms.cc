@@ -32,7 +32,7 @@ void AddUpStage(const plan::Strategy& strategy, const BlockShape& blocks, std::s
 }  // namespace
 
 void AddUpStages(const plan::Strategy& strategy, const BlockShape& blocks, std::span<const LayerTerms> prices,
-                 const StageCut& cut, StageTerms& into) {
+                 double batch, const StageCut& cut, StageTerms& into) {
   const std::size_t kinds = cut.first.size();
   std::vector<double>* const all[] = {&into.forward,          &into.backward,         &into.input,
                                       &into.weight,           &into.forward_compute,  &into.forward_exposed,
@@ -41,6 +41,9 @@ void AddUpStages(const plan::Strategy& strategy, const BlockShape& blocks, std::
   into.held.resize(kHolds * kinds);
   for (std::size_t k = 0; k < kinds; ++k)
     AddUpStage(strategy, blocks, prices, cut.stages[static_cast<std::size_t>(cut.first[k])], k, into);
+  for (auto* forward : {&into.forward, &into.forward_compute}) {
+    for (double& seconds : *forward) seconds += batch;
+  }
   into.cut = &cut;
   const auto ranks = static_cast<std::size_t>(strategy.pipeline);
   into.forward_before.assign(ranks, 0.0);

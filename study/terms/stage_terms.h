@@ -20,8 +20,10 @@ struct StageTerms {
 };
 
 /// Adds layers up to stages; `into` keeps its memory, so that in a loop nothing is allocated, and refers to `cut`.
+///
+/// batch  seconds of the host in every forward pass (costmodel::Costs::HostOfBatch)
 void AddUpStages(const plan::Strategy& strategy, const BlockShape& blocks, std::span<const LayerTerms> prices,
-                 const StageCut& cut, StageTerms& into);
+                 double batch, const StageCut& cut, StageTerms& into);
 
 /// Most bytes of activations, workspace and messages on each rank, into `bytes` [rank].
 ///

@@ -5,8 +5,11 @@
 
 #include <catch2/catch.hpp>
 
+#include "plan/build.h"
 #include "study/interval.h"
+#include "study/pricing.h"
 #include "study/score.h"
+#include "study/terms/estimate.h"
 
 using namespace isochrone;
 using namespace isochrone::study;
@@ -171,6 +174,40 @@ TEST_CASE("the closed form slows the forward pass that parameters arrive beside"
       const Seconds closed = Predict(scenario, {.fidelity = Fidelity::kAnalytic}).metrics.step_time;
       CHECK(closed / event == Approx(1).epsilon(0.002));
     }
+  }
+}
+
+TEST_CASE("every forward pass of Megatron-LM's own layers waits once for the host, and no other pass", "[predict]") {
+  plan::Scenario own = plan::ReadScenario("published/korthikanti_175b_full.json"), other = own;
+  REQUIRE(own.strategy.framework == "megatron_lm_2022");
+  const costmodel::Costs costs = CostsOf(own);
+  const double host = costs.HostOfBatch().value;
+  CHECK(host > 1e-4);
+  CHECK(costs.ExplainBatch().time.value == host);
+  other.strategy.framework = "megatron_core";
+  CHECK(CostsOf(other).HostOfBatch().value == host);  // unfused attention: layers of its own still
+  other.strategy.attention = plan::AttentionForm::kFlash;
+  CHECK(CostsOf(other).HostOfBatch() == Seconds(0));
+  other.strategy.framework = "fsdp";
+  CHECK(CostsOf(other).HostOfBatch() == Seconds(0));
+
+  for (const bool pairs : {false, true}) {
+    if (pairs) own.strategy.schedule = plan::ScheduleKind::kDualPipe, own.strategy.chunks_per_rank = 2;
+    const plan::Plan plan = plan::BuildPlan(own);
+    const Pricing pricing = PriceOf(plan, costs);
+    const plan::Placement& place = plan.schedule.placement;
+    for (int slot = 0; slot < place.ranks * place.chunks; ++slot) {
+      const auto& stage =
+          plan.stages[static_cast<std::size_t>(place.StageOf(slot / place.chunks, slot % place.chunks))];
+      for (std::size_t phase = 0; phase < plan::kPhases; ++phase) {
+        const double alone = StageSeconds(pricing.programs, stage, static_cast<plan::Phase>(phase));
+        const bool forward = static_cast<plan::Phase>(phase) == plan::Phase::kForward;
+        CHECK(pricing.step.task[static_cast<std::size_t>(slot) * plan::kPhases + phase] ==
+              Approx(alone + (forward ? host : 0)).epsilon(1e-12));
+      }
+    }
+    CHECK(pricing.step.overlapped.empty() == !pairs);
+    CHECK(EstimateOf(own).estimate.step_time == Approx(Predict(own).metrics.step_time.value).epsilon(0.01));
   }
 }
 
