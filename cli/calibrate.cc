@@ -1,5 +1,6 @@
 #include "costmodel/calibrate/calibrate.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -69,9 +70,19 @@ int PrintRatio(const plan::Gpu& gpu, const std::vector<costmodel::SampleTable>& 
   constexpr Flops kLeast(0.2e12);
   const auto profile = costmodel::ProfileOf(gpu);
   const costmodel::RateRatio ratio = costmodel::RateRatioOf(tables, gpu, *profile, kLeast);
-  std::printf("%d products of %s or more run at %s of the rates in profile %s (median; quartiles %s and %s)\n",
-              ratio.products, HumanScaled(kLeast.value, "FLOP").c_str(), ThreeDigits(ratio.median).c_str(),
-              profile->name.c_str(), ThreeDigits(ratio.lower).c_str(), ThreeDigits(ratio.upper).c_str());
+  const auto print = [&](const costmodel::RateRatio& of, const std::string& products, const char* as) {
+    std::printf("%d %s run at %s of the rates in profile %s%s (median; quartiles %s and %s)\n", of.products,
+                products.c_str(), ThreeDigits(of.median).c_str(), profile->name.c_str(), as,
+                ThreeDigits(of.lower).c_str(), ThreeDigits(of.upper).c_str());
+  };
+  print(ratio, "products of " + HumanScaled(kLeast.value, "FLOP") + " or more", "");
+  if (std::all_of(tables.begin(), tables.end(), [](const auto& table) { return table.grouped.empty(); }))
+    return kAnswered;
+  const auto grouped = [&](costmodel::GroupedForm form) {
+    return costmodel::GroupedRatioOf(tables, gpu, *profile, form);
+  };
+  print(grouped(costmodel::GroupedForm::kOneCallEach), "products of experts", " for one product after another");
+  print(grouped(costmodel::GroupedForm::kOneKernel), "products of experts", " for all in one kernel");
   return kAnswered;
 }
 

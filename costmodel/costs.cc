@@ -127,7 +127,10 @@ auto Costs::Price(const plan::OpKind& kind, const Use& use) const {
   return std::visit(
       Overloaded{
           [&](const plan::Gemm& op) { return multiplied(op); },
-          [&](const plan::GroupedGemm& op) { return multiplied(op); },
+          [&](const plan::GroupedGemm& op) {
+            const GemmPrice price = GemmOf(op.dtype).Price(op, GroupedFormOf(strategy_, gpu));
+            return use(price, gemm_source_[static_cast<std::size_t>(op.dtype)], price.calls);
+          },
           [&](const plan::Attention& op) {
             const AttentionPrice price = PriceOf(op, gpu, profile_, framework_.flash);
             const bool forward = op.pass == plan::Pass::kForward;
@@ -214,7 +217,7 @@ std::vector<double> Costs::LateShares(const std::vector<plan::Op>& ops) const {
   for (std::size_t i = 0; i < ops.size(); ++i) {
     if (const auto* one = std::get_if<plan::Gemm>(&ops[i].kind)) late[i] = share(GemmOf(one->dtype).Price(*one));
     if (const auto* group = std::get_if<plan::GroupedGemm>(&ops[i].kind))
-      late[i] = share(GemmOf(group->dtype).Price(*group));
+      late[i] = share(GemmOf(group->dtype).Price(*group, GroupedFormOf(strategy_, cluster_.node.gpu)));
   }
   return late;
 }

@@ -25,9 +25,10 @@ std::vector<Term> TermsOf(const GemmPrice& p, const Source& source) {
   std::vector<Term> terms = {
       {"product, bound by " + Side(p.compute, p.memory),
        "(compute^p + memory^p)^(1/p), compute = load (k/s step + prologue + tm tn output / epilogue)",
-       Times(p.compute, p.memory) + ", traffic = " + HumanBytes(p.traffic) + ", " + tiling,
+       Times(p.compute, p.memory) + ", traffic = " + HumanBytes(p.traffic) + ", " + tiling +
+           (p.calls > 1 ? ", calls = " + Grouped(p.calls) : ""),
        p.total - p.launch - p.split, source},
-      Launch(p.launch, 1, source)};
+      Launch(p.launch, p.calls, source)};
   if (p.splits > 1)
     terms.push_back(
         {"sum of the splits", "split + s 4 m n / split bandwidth", "s = " + Grouped(p.splits), p.split, source});

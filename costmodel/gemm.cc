@@ -117,9 +117,15 @@ GemmPrice GemmModel::Price(const plan::Gemm& g) const {
                          .alignment = AlignmentOf(g)});
 }
 
-GemmPrice GemmModel::Price(const plan::GroupedGemm& g) const {
+GroupedForm GroupedFormOf(const plan::Strategy& strategy, const plan::Gpu& gpu) {
+  const bool holds_all = gpu.architecture == "hopper" || gpu.architecture == "blackwell";
+  return holds_all && strategy.framework.starts_with("megatron") ? GroupedForm::kOneCallEach : GroupedForm::kOneKernel;
+}
+
+GemmPrice GemmModel::Price(const plan::GroupedGemm& g, GroupedForm form) const {
   const auto experts = static_cast<double>(g.experts);
-  GemmShape shape{.batch = experts,
+  const int calls = form == GroupedForm::kOneCallEach ? static_cast<int>(g.experts) : 1;
+  GemmShape shape{.batch = experts / calls,
                   .m = g.rows / experts,
                   .n = static_cast<double>(g.n),
                   .k = static_cast<double>(g.k),
@@ -130,7 +136,10 @@ GemmPrice GemmModel::Price(const plan::GroupedGemm& g) const {
     shape.m = static_cast<double>(g.n), shape.n = static_cast<double>(g.k), shape.k = g.rows / experts;
     shape.accumulate = true, shape.ragged = false;
   }
-  return Price(shape);
+  GemmPrice price = Price(shape);
+  price.calls = calls;
+  for (Seconds* of : {&price.total, &price.compute, &price.memory, &price.launch, &price.split}) *of *= calls;
+  return price;
 }
 
 }  // namespace isochrone::costmodel

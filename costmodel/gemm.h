@@ -6,6 +6,7 @@
 
 #include "costmodel/profile.h"
 #include "plan/op.h"
+#include "plan/scenario.h"
 
 namespace isochrone::costmodel {
 
@@ -17,7 +18,18 @@ struct GemmPrice {
   double tiles = 0, load = 0;  // tiles over the whole GPU; tiles that the busiest multiprocessor works through
   double alignment = 1;        // factor on rate and bandwidth
   Bytes traffic;
+  int calls = 1;  // of this product, one after another; the times above are of all, tiles and traffic of one
 };
+
+/// How a library multiplies the rows of each expert: in one kernel, or with one call for each, one after another.
+enum class GroupedForm { kOneKernel, kOneCallEach };
+
+/// Transformer Engine's GroupedLinear, which Megatron runs, calls cuBLAS once for each expert, on four streams. On A100
+/// the streams fill each other's gaps, and all calls take as long as one kernel would; since Hopper a product's blocks
+/// hold every multiprocessor, and they take as long as one after another. Other frameworks have one kernel.
+/// Source  SimuMax's operator tables of A100 PCIe and B200: `isochrone calibrate GPU TABLE.json --ratio` of 12 and 108
+///         such products, beside the ratio of plain products. Hopper is taken to be as Blackwell.
+GroupedForm GroupedFormOf(const plan::Strategy& strategy, const plan::Gpu& gpu);
 
 /// What the price of a matrix product depends on. Rows may be fractional where they are an expectation.
 struct GemmShape {
@@ -49,7 +61,7 @@ class GemmModel {
 
   GemmPrice Price(const GemmShape& shape) const;
   GemmPrice Price(const plan::Gemm& gemm) const;
-  GemmPrice Price(const plan::GroupedGemm& gemm) const;
+  GemmPrice Price(const plan::GroupedGemm& gemm, GroupedForm form) const;
 
  private:
   struct Tile {

@@ -5,9 +5,28 @@
 #include "base/error.h"
 #include "base/statistics.h"
 #include "base/text.h"
-#include "costmodel/gemm.h"
 
 namespace isochrone::costmodel {
+namespace {
+
+RateRatio QuartilesOf(const std::vector<double>& ratios) {
+  return {static_cast<int>(ratios.size()), Quantile(ratios, 0.25), Median(ratios), Quantile(ratios, 0.75)};
+}
+
+}  // namespace
+
+RateRatio GroupedRatioOf(const std::vector<SampleTable>& tables, const plan::Gpu& gpu, const EfficiencyProfile& profile,
+                         GroupedForm form) {
+  std::vector<double> ratios;
+  for (const SampleTable& table : tables) {
+    for (const Sample& sample : table.grouped) {
+      const auto& gemm = std::get<plan::GroupedGemm>(sample.ops.front());
+      ratios.push_back(GemmModel(gpu, CurveOf(profile, gemm.dtype), gemm.dtype).Price(gemm, form).total / sample.time);
+    }
+  }
+  if (ratios.empty()) throw Error("the tables", "have no product of experts", "name tables of operators");
+  return QuartilesOf(ratios);
+}
 
 RateRatio RateRatioOf(const std::vector<SampleTable>& tables, const plan::Gpu& gpu, const EfficiencyProfile& profile,
                       Flops least) {
@@ -26,7 +45,7 @@ RateRatio RateRatioOf(const std::vector<SampleTable>& tables, const plan::Gpu& g
   if (ratios.empty())
     throw Error("the tables", "have no product of " + HumanScaled(least.value, "FLOP") + " or more",
                 "name tables of matrix products");
-  return {static_cast<int>(ratios.size()), Quantile(ratios, 0.25), Median(ratios), Quantile(ratios, 0.75)};
+  return QuartilesOf(ratios);
 }
 
 }  // namespace isochrone::costmodel

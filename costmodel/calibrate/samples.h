@@ -18,6 +18,7 @@ struct SampleTable {
   std::string file;         // as named by the caller
   std::string description;  // machine, driver, clock, date, command, where the file says; else its device column
   std::vector<Sample> samples;
+  std::vector<Sample> grouped;  // products of experts (plan::GroupedGemm), which no curve is fitted to
 };
 
 /// Reads measurements. Lines that start with # describe them; the header line says which of these forms it is:

@@ -32,8 +32,8 @@ class Pricer {
         return engine_.kernel_time * Narrowed(product_.Price(*gemm), static_cast<double>(gemm->n * gemm->k));
     }
     if (const auto* gemm = std::get_if<plan::GroupedGemm>(&op.kind); gemm != nullptr && Narrow())
-      return engine_.kernel_time *
-             Narrowed(product_.Price(*gemm), static_cast<double>(gemm->experts * gemm->n * gemm->k));
+      return engine_.kernel_time * Narrowed(product_.Price(*gemm, GroupedForm::kOneKernel),
+                                            static_cast<double>(gemm->experts * gemm->n * gemm->k));
     if (const auto* said = std::get_if<plan::Collective>(&op.kind)) return Said(*said).value;
     return costs_.TimeOf(op).value;
   }

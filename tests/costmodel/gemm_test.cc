@@ -120,7 +120,34 @@ TEST_CASE("ragged experts cost more than even ones of the same size, and at most
   plan::Gemm even = Product(1024, 4096, 4096);
   even.batch = 8;
   const GemmModel model(RoundGpu(), IdealGemm(), plan::Dtype::kBf16);
-  const double ragged = model.Price(grouped).total.value, whole = model.Price(even).total.value;
+  const double ragged = model.Price(grouped, GroupedForm::kOneKernel).total.value,
+               whole = model.Price(even).total.value;
   CHECK(ragged > whole);
   CHECK(ragged < whole * (1024 + 128) / 1024);
+}
+
+TEST_CASE("experts multiplied one after another pay each for its own tail and launch", "[gemm]") {
+  const GemmModel model(RoundGpu(), IdealGemm(), plan::Dtype::kBf16);
+  plan::GroupedGemm grouped;
+  grouped.experts = 64, grouped.rows = 64 * 128, grouped.rows_fullest = 128, grouped.n = 512, grouped.k = 4096;
+  const GemmPrice each = model.Price(grouped, GroupedForm::kOneCallEach),
+                  all = model.Price(grouped, GroupedForm::kOneKernel);
+  CHECK(each.calls == 64);
+  CHECK(all.calls == 1);
+  CHECK(each.launch.value == Approx(64 * all.launch.value));
+  CHECK(each.total.value > 1.2 * all.total.value);  // 128 rows of one expert leave multiprocessors without a tile
+  plan::GroupedGemm alone = grouped;
+  alone.experts = 1, alone.rows = 128;
+  CHECK(each.total.value == Approx(64 * model.Price(alone, GroupedForm::kOneKernel).total.value));
+
+  plan::Strategy strategy;
+  plan::Gpu gpu = RoundGpu();
+  for (const auto& [framework, architecture, each_apart] :
+       std::vector<std::tuple<std::string, std::string, bool>>{{"megatron_core", "blackwell", true},
+                                                               {"megatron_core", "hopper", true},
+                                                               {"megatron_core", "ampere", false},
+                                                               {"fsdp2", "blackwell", false}}) {
+    strategy.framework = framework, gpu.architecture = architecture;
+    CHECK((GroupedFormOf(strategy, gpu) == GroupedForm::kOneCallEach) == each_apart);
+  }
 }

@@ -124,6 +124,29 @@ TEST_CASE("a rack counts as one NVLink domain of several servers", "[rows]") {
   CHECK(row.scenario->cluster.node.InterDomain().value == Approx(72 * 50e9));
 }
 
+TEST_CASE("release recipes send a token once to each rank on racks and on B300, where experts share an NVLink domain",
+          "[rows]") {
+  std::string row =
+      With(With(kRow, "megatron_lm_2021", "megatron_core"), "\"precision\": \"fp16\"", "\"precision\": \"bf16\"");
+  row = With(With(row, "\"attention\": \"unfused\"", "\"attention\": \"flash\""), "\"zero\": \"none\"",
+             "\"zero\": \"zero1\"");
+  row = With(With(row, "\"tp\": 2", "\"tp\": 1"), "\"dp\": 4", "\"dp\": 8");
+  row = With(
+      With(row, "\"mlp\": \"gelu\"", "\"mlp\": \"swiglu\", \"moe\": {\"experts\": 64, \"topk\": 4, \"moe_ffn\": 1024}"),
+      "\"overlap_data_parallel\": false", "\"overlap_data_parallel\": true");
+  const auto once = [&](const std::string& gpu, const std::string& expert) {
+    const Row read = ReadOne(With(With(row, "a100_sxm_80gb", gpu), "\"ep\": 1", "\"ep\": " + expert));
+    INFO(read.reason);
+    REQUIRE(read.scenario);
+    return read.scenario->strategy.expert_dispatch == plan::ExpertDispatch::kOncePerRank;
+  };
+  CHECK(once("b300_sxm", "8"));
+  CHECK_FALSE(once("b200_sxm_180gb", "8"));
+  CHECK_FALSE(once("h100_sxm_80gb", "8"));
+  row = With(row, "\"pp\": 8, \"dp\": 8", "\"pp\": 4, \"dp\": 16");
+  CHECK_FALSE(once("b300_sxm", "16"));  // on two servers
+}
+
 TEST_CASE("where a row's schedule and its chunks disagree, the chunks decide", "[rows]") {
   const auto read = [](const std::string& vpp, const std::string& schedule) {
     std::string row = With(kRow, "\"schedule\": \"1f1b\"", "\"schedule\": \"" + schedule + "\"");

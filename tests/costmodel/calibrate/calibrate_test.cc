@@ -165,6 +165,43 @@ TEST_CASE("a table of operators gives each product the time that its share of th
   CHECK(MessageOf("odd.json", odd).find("m=1") != std::string::npos);
 }
 
+TEST_CASE("products of experts in a table of operators stand apart, and tell in which form they ran", "[calibrate]") {
+  const std::string text = R"({"accelerator": {"op": {
+    "matmul": {"tflops": 100, "accurate_efficient_factor": {}},
+    "group_matmul": {"tflops": 100, "accurate_efficient_factor": {
+      "ng=8, M=128, N=512, K=4096, dtype=bf16, out_dtype=bf16, main_grad_dtype=fp32, stage=fwd, grad=False": 0.25,
+      "ng=8, M=128, N=512, K=4096, dtype=bf16, out_dtype=bf16, main_grad_dtype=fp32, stage=bwd_grad_act, grad=True": 0.25,
+      "ng=8, M=128, N=512, K=4096, dtype=bf16, out_dtype=bf16, main_grad_dtype=fp32, stage=bwd_grad_w, grad=True": 0.25
+  }}}}})";
+  SampleTable table = Table("grouped.json", text);
+  CHECK(table.samples.empty());
+  REQUIRE(table.grouped.size() == 3);
+  const auto at = [&](int i) { return std::get<plan::GroupedGemm>(table.grouped[i].ops.front()); };
+  CHECK(at(0).experts == 8);
+  CHECK(at(0).rows == 8 * 128);
+  for (int i = 0; i < 3; ++i) CHECK(table.grouped[i].time.value == Approx(2.0 * 8 * 128 * 512 * 4096 / 25e12));
+  int inputs = 0, weights = 0;
+  for (int i = 0; i < 3; ++i) {
+    inputs += at(i).n == 4096 && !at(i).weight_gradient;
+    weights += at(i).weight_gradient && at(i).output == plan::Dtype::kFp32;
+  }
+  CHECK(inputs == 1);
+  CHECK(weights == 1);
+
+  const EfficiencyProfile profile = IdealProfile();
+  for (Sample& sample : table.grouped) {
+    const auto& gemm = std::get<plan::GroupedGemm>(sample.ops.front());
+    const GemmModel model(RoundGpu(), CurveOf(profile, gemm.dtype), gemm.dtype);
+    sample.time = model.Price(gemm, GroupedForm::kOneCallEach).total;
+  }
+  CHECK(GroupedRatioOf({table}, RoundGpu(), profile, GroupedForm::kOneCallEach).median == Approx(1));
+  CHECK(GroupedRatioOf({table}, RoundGpu(), profile, GroupedForm::kOneKernel).median < 0.95);
+  CHECK_THROWS_AS(GroupedRatioOf({}, RoundGpu(), profile, GroupedForm::kOneKernel), Error);
+  CHECK(MessageOf("odd.json", R"({"accelerator": {"op": {"matmul": {"tflops": 100, "accurate_efficient_factor": {}},
+    "group_matmul": {"tflops": 100, "accurate_efficient_factor": {"ng=8": 0.5}}}}})")
+            .find("is no shape of a product") != std::string::npos);
+}
+
 TEST_CASE("a table that ran at a lower clock stands to a profile as the clocks do", "[calibrate]") {
   EfficiencyProfile profile = IdealProfile();
   SampleTable table = Synthetic(profile.gemm.at("bf16"));
