@@ -191,7 +191,8 @@ double Evaluator::LeastMemory(const plan::Scenario& scenario) const {
 
 double Evaluator::LeastStepTime(const plan::Scenario& scenario) const {
   const int ranks = scenario.strategy.pipeline;
-  return Below(scenario.Microbatches() * lane_->prices->least_work[ranks > 1] / ranks + lane_->prices->host);
+  const BlockPrices& prices = *lane_->prices;
+  return Below(scenario.Microbatches() * (prices.least_work[ranks > 1] / ranks + prices.batch) + prices.host);
 }
 
 bool Evaluator::Accepts(const plan::Scenario& scenario) {
