@@ -7,7 +7,7 @@ import pathlib
 import subprocess
 import tempfile
 
-root = pathlib.Path(__file__).resolve().parent.parent
+from built import root
 
 SIZES = {"small": (128, 64), "medium": (192, 96), "large": (256, 96)}  # hidden, sequence
 
