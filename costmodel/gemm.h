@@ -25,10 +25,11 @@ struct GemmPrice {
 enum class GroupedForm { kOneKernel, kOneCallEach };
 
 /// Transformer Engine's GroupedLinear, which Megatron runs, calls cuBLAS once for each expert, on four streams. On A100
-/// the streams fill each other's gaps, and all calls take as long as one kernel would; since Hopper a product's blocks
-/// hold every multiprocessor, and they take as long as one after another. Other frameworks have one kernel.
+/// the streams fill each other's gaps, and all calls take as long as one kernel would; on B200 they take as long as one
+/// after another. Hopper, whose products hold every multiprocessor, is taken to be as B200. Other frameworks have one
+/// kernel.
 /// Source  SimuMax's operator tables of A100 PCIe and B200: `isochrone calibrate GPU TABLE.json --ratio` of 12 and 108
-///         such products, beside the ratio of plain products. Hopper is taken to be as Blackwell.
+///         such products, beside the ratio of plain products.
 GroupedForm GroupedFormOf(const plan::Strategy& strategy, const plan::Gpu& gpu);
 
 /// What the price of a matrix product depends on. Rows may be fractional where they are an expectation.
