@@ -236,8 +236,8 @@ void ReadRecipe(bool recipe, bool four_bits, const plan::Node& node, Strategy& s
   s.fused_squared_relu =
       recipe || !IsMegatronCore(s);  // reports that list no flags are of 2024, before it was compiled
   if (recipe) s.gradient_dtype = s.gradient_reduce_dtype = plan::Dtype::kBf16;
-  // HybridEP where NVLink joins several servers, and by most recipes on B300 (Megatron Bridge,
-  // scripts/performance/configs); where experts lie on several nodes their traffic overlaps 1F1B.
+  // HybridEP where NVLink joins several servers, and on B300 (Megatron Bridge, scripts/performance/configs and
+  // perf_recipes; on B200 models differ); where experts lie on several nodes their traffic overlaps 1F1B.
   const bool rack = node.domain_gpus > node.gpus, crosses = s.expert > node.domain_gpus;
   if (recipe && (rack || node.gpu.name == "b300_sxm") && !crosses)
     s.expert_dispatch = plan::ExpertDispatch::kOncePerRank;

@@ -16,6 +16,9 @@ TEST_CASE("explain accounts for the whole step and writes each source once") {
   REQUIRE(first != std::string::npos);
   const std::string source = all.out.substr(first + 6, 60);
   CHECK(all.out.find(source) == all.out.rfind(source));
+  CHECK(all.out.find("the host, at the start of every forward pass") == std::string::npos);
+  const Done own = Isochrone("explain scenarios/published/korthikanti_22b_full.json");
+  CHECK(own.out.find("the host, at the start of every forward pass") != std::string::npos);
   CHECK(Isochrone("explain " + kScenario + " --op fc3").status == 1);
 }
 

@@ -191,24 +191,27 @@ TEST_CASE("every forward pass of Megatron-LM's own layers waits once for the hos
   other.strategy.framework = "fsdp";
   CHECK(CostsOf(other).HostOfBatch() == Seconds(0));
 
+  costmodel::FrameworkProfile idle =
+      costmodel::FrameworkOf(own.strategy.framework, own.cluster.node.gpu, false, own.strategy.optimizer_sharding);
+  idle.batch = Seconds(0);
   for (const bool pairs : {false, true}) {
     if (pairs) own.strategy.schedule = plan::ScheduleKind::kDualPipe, own.strategy.chunks_per_rank = 2;
     const plan::Plan plan = plan::BuildPlan(own);
-    const Pricing pricing = PriceOf(plan, costs);
-    const plan::Placement& place = plan.schedule.placement;
-    for (int slot = 0; slot < place.ranks * place.chunks; ++slot) {
-      const auto& stage =
-          plan.stages[static_cast<std::size_t>(place.StageOf(slot / place.chunks, slot % place.chunks))];
-      for (std::size_t phase = 0; phase < plan::kPhases; ++phase) {
-        const double alone = StageSeconds(pricing.programs, stage, static_cast<plan::Phase>(phase));
-        const bool forward = static_cast<plan::Phase>(phase) == plan::Phase::kForward;
-        CHECK(pricing.step.task[static_cast<std::size_t>(slot) * plan::kPhases + phase] ==
-              Approx(alone + (forward ? host : 0)).epsilon(1e-12));
-      }
+    const sim::StepCosts with = PriceOf(plan, CostsOf(own)).step,
+                         without = PriceOf(plan, CostsOf(own, {.framework = idle})).step;
+    REQUIRE(with.task.size() == without.task.size());
+    for (std::size_t i = 0; i < with.task.size(); ++i) {
+      const bool forward = static_cast<plan::Phase>(i % plan::kPhases) == plan::Phase::kForward;
+      CHECK(with.task[i] - without.task[i] == Approx(forward ? host : 0).margin(1e-12));
     }
-    CHECK(pricing.step.overlapped.empty() == !pairs);
-    CHECK(EstimateOf(own).estimate.step_time == Approx(Predict(own).metrics.step_time.value).epsilon(0.01));
+    CHECK(with.overlapped.empty() == !pairs);
+    for (std::size_t i = 0; i < with.overlapped.size(); ++i)
+      CHECK(with.overlapped[i] - without.overlapped[i] == Approx(host).margin(1e-12));
   }
+  const plan::Scenario alone = plan::ReadScenario("published/korthikanti_22b_full.json");
+  REQUIRE(alone.strategy.pipeline == 1);
+  REQUIRE(CostsOf(alone).HostOfBatch() > Seconds(0));
+  CHECK(EstimateOf(alone).estimate.step_time == Approx(Predict(alone).metrics.step_time.value).epsilon(1e-9));
 }
 
 TEST_CASE("what an engine of its time could not do is said", "[predict]") {
