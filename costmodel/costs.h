@@ -61,7 +61,10 @@ class Costs {
   /// pretrain_gpt.py (get_batch), megatron/core/tensor_parallel/data.py (broadcast_data).
   Seconds HostOfBatch() const { return RunsMegatronLayers(strategy_) ? framework_.batch : Seconds(0); }
   /// Of HostOfBatch.
-  Term ExplainBatch() const { return {"host", "sizes back to the first kernel", "", HostOfBatch(), framework_.source}; }
+  Term ExplainBatch() const {
+    return {"host", "from the sizes of the batch, copied back, to the first kernel", "", HostOfBatch(),
+            framework_.source};
+  }
   /// MessageTime on the dearest hop and HostOfMessage, term by term; the terms add up to them.
   std::vector<Term> ExplainMessage(Bytes bytes, bool scatter_gather, plan::MessageMode mode) const;
   /// From here on prices are those of another layout of the same cluster; not while other threads ask.
